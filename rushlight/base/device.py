@@ -1,0 +1,53 @@
+"""Devices: `rushlight.device("cpu")`, `"meta"` (shapes without values) and `"cuda:0"`."""
+
+from __future__ import annotations
+
+_TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "mkldnn", "hpu", "vulkan", "mtia", "privateuseone", "ipu", "xla")
+
+
+class device:
+    """Where a tensor's elements live, as `torch.device`: equal by type and index.
+
+    >>> import rushlight as rl
+    >>> rl.device("cuda", 1)
+    device(type='cuda', index=1)
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: str | int | device, index: int | None = None) -> None:  # noqa: A002
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int):
+            type, index = "cuda", type
+        elif ":" in type:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+            type, _, text = type.partition(":")
+            if not text.isdigit():
+                raise RuntimeError(f"Invalid device string: '{type}:{text}'")
+            index = int(text)
+        if type not in _TYPES:
+            expected = ", ".join(_TYPES)
+            raise RuntimeError(f"Expected one of {expected} device type at start of device string: {type}")
+        self.type = type
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and self.type == other.type and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __reduce__(self) -> tuple:
+        return device, (self.type, self.index)
+
+
+CPU = device("cpu")
+META = device("meta")

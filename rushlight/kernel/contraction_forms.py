@@ -1,0 +1,237 @@
+"""Matrix products and convolutions written as contractions.
+
+In: sizes. Out: `Contraction`s over buffers in the layouts given below.
+Invariant: every address lies inside the stated buffers, so that padding is a matter of the layout
+(a zero margin around the pixels) and never of a test inside a kernel.
+
+Layouts of a convolution, for any number of spatial dimensions (written here for two):
+
+    x   [batch, height, width, channels]          with a zero margin around the pixels
+    y   [batch, out height, out width, filters]   with a zero margin where it is read by `input_gradient`
+    w   [kernel height, kernel width, channels / groups, filters]
+    wt  [kernel height, kernel width, filters / groups, channels]       for `input_gradient`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import gcd, prod
+
+from rushlight.kernel.contraction import Axis, Contraction
+
+# (before, after) for each spatial dimension.
+Margin = tuple[tuple[int, int], ...]
+
+
+def matrix_product(
+    m: int,
+    n: int,
+    k: int,
+    batch: int = 1,
+    *,
+    transposed_a: bool = False,
+    shared_b: bool = False,
+    dtype: str = "float32",
+) -> Contraction:
+    """C[m, n] = sum_k A[m, k] B[k, n], row-major; `batch` of them, of one B if it is shared.
+
+    With `transposed_a` the first operand is laid out [k, m], as in a weight's gradient.
+
+    >>> [axis.extent for axis in matrix_product(2, 3, 4).axes]
+    [1, 2, 3, 4]
+    """
+    m_stride, k_stride = (1, m) if transposed_a else (k, 1)
+    axes = (
+        Axis("batch", batch, m * k, 0 if shared_b else k * n, m * n),
+        Axis("m", m, m_stride, 0, n),
+        Axis("n", n, 0, 1, 1),
+        Axis("k", k, k_stride, n, 0),
+    )
+    return Contraction(axes, dtype, dtype, dtype)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Sizes of a convolution; `size`, `kernel`, `stride`, `padding`, `dilation` are by dimension."""
+
+    batch: int
+    channels: int
+    filters: int
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    @property
+    def result(self) -> tuple[int, ...]:
+        """Spatial size of the result: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1."""
+        return tuple(
+            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+            for size, pad, dilation, kernel, stride in zip(
+                self.size, self.padding, self.dilation, self.kernel, self.stride, strict=True
+            )
+        )
+
+    @property
+    def margin(self) -> Margin:
+        """The margin that `forward` and `weight_gradient` need around x."""
+        return tuple((pad, pad) for pad in self.padding)
+
+
+def _pixel_strides(size: tuple[int, ...], margin: Margin, channels: int) -> list[int]:
+    """Strides of [batch, dimensions...] in a channels-last buffer with a margin."""
+    padded = [extent + sum(around) for extent, around in zip(size, margin, strict=True)]
+    return [channels * prod(padded[index:]) for index in range(len(size) + 1)]
+
+
+def _margin_offset(strides: list[int], margin: Margin) -> int:
+    return sum(stride * around[0] for stride, around in zip(strides[1:], margin, strict=True))
+
+
+def forward(shape: Convolution, margin: Margin | None = None) -> Contraction:
+    """y = sum over kernel and channels of x * w; x carries `margin`, at least `shape.margin`."""
+    margin = margin or shape.margin
+    channels, filters = shape.channels // shape.groups, shape.filters // shape.groups
+    x = _pixel_strides(shape.size, margin, shape.channels)
+    y = _pixel_strides(shape.result, ((0, 0),) * len(shape.size), shape.filters)
+    axes = [Axis("n", shape.batch, x[0], 0, y[0])]
+    axes.append(Axis("group", shape.groups, channels, filters, filters))
+    taps = _kernel_strides(shape.kernel, channels * shape.filters)
+    for index, extent in enumerate(shape.result):
+        axes.append(Axis(f"o{index}", extent, x[index + 1] * shape.stride[index], 0, y[index + 1]))
+    for index, extent in enumerate(shape.kernel):
+        axes.append(Axis(f"k{index}", extent, x[index + 1] * shape.dilation[index], taps[index], 0))
+    axes += [Axis("ic", channels, 1, shape.filters, 0), Axis("oc", filters, 0, 1, 1)]
+    spare = tuple(
+        (around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True)
+    )
+    return Contraction(tuple(axes), a_offset=_margin_offset(x, spare))
+
+
+def _kernel_strides(kernel: tuple[int, ...], inner: int) -> list[int]:
+    return [inner * prod(kernel[index + 1 :]) for index in range(len(kernel))]
+
+
+def weight_gradient(
+    shape: Convolution, margin: Margin | None = None, result_margin: Margin | None = None
+) -> Contraction:
+    """dw = sum over batch and pixels of x * dy: pixels are the loop that is summed."""
+    margin = margin or shape.margin
+    result_margin = result_margin or ((0, 0),) * len(shape.size)
+    channels, filters = shape.channels // shape.groups, shape.filters // shape.groups
+    x = _pixel_strides(shape.size, margin, shape.channels)
+    y = _pixel_strides(shape.result, result_margin, shape.filters)
+    axes = [Axis("n", shape.batch, x[0], y[0], 0)]
+    axes.append(Axis("group", shape.groups, channels, filters, filters))
+    taps = _kernel_strides(shape.kernel, channels * shape.filters)
+    for index, extent in enumerate(shape.result):
+        axes.append(Axis(f"o{index}", extent, x[index + 1] * shape.stride[index], y[index + 1], 0))
+    for index, extent in enumerate(shape.kernel):
+        axes.append(Axis(f"k{index}", extent, x[index + 1] * shape.dilation[index], 0, taps[index]))
+    axes += [Axis("ic", channels, 1, 0, shape.filters), Axis("oc", filters, 0, 1, 1)]
+    spare = tuple(
+        (around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True)
+    )
+    return Contraction(
+        tuple(axes), a_offset=_margin_offset(x, spare), b_offset=_margin_offset(y, result_margin)
+    )
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """One residue of a dimension modulo its stride: x steps start, start + stride, ... meet the
+    taps first, first + step, ..., and read y at origin + index - tap * jump."""
+
+    start: int
+    count: int
+    first: int
+    step: int
+    taps: int
+    origin: int
+    jump: int
+
+
+def _phases(shape: Convolution, dimension: int) -> list[_Phase]:
+    size, kernel = shape.size[dimension], shape.kernel[dimension]
+    stride, dilation = shape.stride[dimension], shape.dilation[dimension]
+    step = stride // gcd(stride, dilation)
+    phases = []
+    for start in range(min(stride, size)):
+        place = start + shape.padding[dimension]
+        fitting = [tap for tap in range(min(step, kernel)) if (place - dilation * tap) % stride == 0]
+        if fitting:
+            first = fitting[0]
+            taps = len(range(first, kernel, step))
+            origin, jump = (place - dilation * first) // stride, dilation * step // stride
+            count = len(range(start, size, stride))
+            phases.append(_Phase(start, count, first, step, taps, origin, jump))
+    return phases
+
+
+def gradient_margin(shape: Convolution) -> Margin:
+    """The zero margin around dy with which `input_gradient` reads valid addresses only."""
+    margins = []
+    for dimension, extent in enumerate(shape.result):
+        phases = _phases(shape, dimension)
+        before = [phase.jump * (phase.taps - 1) - phase.origin for phase in phases]
+        after = [phase.origin + phase.count - extent for phase in phases]
+        margins.append((max([0, *before]), max([0, *after])))
+    return tuple(margins)
+
+
+def covers_input(shape: Convolution) -> bool:
+    """Whether `input_gradient` writes every pixel of dx; if not, the caller clears dx first."""
+    return all(
+        len(_phases(shape, dimension)) == min(shape.stride[dimension], size)
+        for dimension, size in enumerate(shape.size)
+    )
+
+
+def input_gradient(
+    shape: Convolution, result_margin: Margin | None = None, margin: Margin | None = None
+) -> list[Contraction]:
+    """dx = sum over kernel and filters of dy * wt, one contraction for each residue of the stride.
+
+    dy carries `result_margin`, at least `gradient_margin(shape)`; dx carries `margin` (none unless
+    given), which is left as it is. With stride 1 there is one contraction: a convolution of dy with
+    the kernel walked backwards.
+    """
+    result_margin = result_margin or gradient_margin(shape)
+    margin = margin or ((0, 0),) * len(shape.size)
+    y = _pixel_strides(shape.result, result_margin, shape.filters)
+    x = _pixel_strides(shape.size, margin, shape.channels)
+    every = [_phases(shape, dimension) for dimension in range(len(shape.size))]
+    return [
+        _phase_gradient(shape, phases, (y, _margin_offset(y, result_margin)), (x, margin))
+        for phases in product(*every)
+    ]
+
+
+def _phase_gradient(
+    shape: Convolution,
+    phases: tuple[_Phase, ...],
+    result: tuple[list[int], int],
+    source: tuple[list[int], Margin],
+) -> Contraction:
+    channels, filters = shape.channels // shape.groups, shape.filters // shape.groups
+    (y, a_offset), (x, margin) = result, source
+    taps = _kernel_strides(shape.kernel, filters * shape.channels)
+    axes = [Axis("n", shape.batch, y[0], 0, x[0])]
+    axes.append(Axis("group", shape.groups, filters, channels, channels))
+    b_offset, c_offset = 0, _margin_offset(x, margin)
+    for index, phase in enumerate(phases):
+        stride = shape.stride[index]
+        axes.append(Axis(f"i{index}", phase.count, y[index + 1], 0, x[index + 1] * stride))
+        a_offset += phase.origin * y[index + 1]
+        b_offset += phase.first * taps[index]
+        c_offset += phase.start * x[index + 1]
+    for index, phase in enumerate(phases):
+        step = phase.step * taps[index]
+        axes.append(Axis(f"k{index}", phase.taps, -phase.jump * y[index + 1], step, 0))
+    axes += [Axis("oc", filters, 1, shape.channels, 0), Axis("ic", channels, 0, 1, 1)]
+    return Contraction(
+        tuple(axes), a_offset=a_offset, b_offset=b_offset, c_offset=c_offset
+    )

@@ -1,0 +1,288 @@
+"""Activation functions: elementwise non-linearities and the softmax family.
+
+In: one tensor (and constants). Out: a tensor of the same shape, except `glu`, which halves one
+dimension.
+Invariant: `inplace=True` writes the result into the input's storage and returns the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import rushlight
+from rushlight import Tensor
+from rushlight.ops import namespace as _ops
+
+
+def overwrite(input: Tensor, function: Callable[..., Tensor], *constants: Any) -> Tensor:
+    """input <- function(input): what `inplace=True` means.
+
+    The function reads a clone, so that what it saves for backward is not the overwritten value;
+    a clone of a pending value costs nothing.
+    """
+    return input.copy_(function(input.clone(), *constants))
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, x). Follows `torch.nn.functional.relu`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.relu(rl.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return input.relu_() if inplace else _ops.relu(input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu` in place."""
+    return input.relu_()
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(0, x), 6). Follows `torch.nn.functional.relu6`."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """min(max(min_val, x), max_val). Follows `torch.nn.functional.hardtanh`."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    if inplace:
+        return overwrite(input, _ops.hardtanh, min_val, max_val)
+    return _ops.hardtanh(input, min_val, max_val)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh` in place."""
+    return hardtanh(input, min_val, max_val, inplace=True)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+    return input.tanh()
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x) (swish; Elfwing et al., arXiv 1702.03118)."""
+    return overwrite(input, _ops.silu) if inplace else _ops.silu(input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * tanh(softplus(x)) (Misra, arXiv 1908.08681)."""
+    return overwrite(input, _ops.mish) if inplace else _ops.mish(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, arXiv 1606.08415).
+
+    `approximate="tanh"`: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+    """
+    return _ops.gelu(input, approximate)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x for x > 0, alpha (exp(x) - 1) elsewhere (Clevert et al., arXiv 1511.07289)."""
+    return overwrite(input, _ops.elu, alpha) if inplace else _ops.elu(input, alpha)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu` in place."""
+    return elu(input, alpha, inplace=True)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale * elu(x, alpha) with the two self-normalising constants (arXiv 1706.02515)."""
+    return overwrite(input, _ops.selu) if inplace else _ops.selu(input)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """`selu` in place."""
+    return selu(input, inplace=True)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron, arXiv 1704.07483)."""
+    return overwrite(input, _ops.celu, alpha) if inplace else _ops.celu(input, alpha)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu` in place."""
+    return celu(input, alpha, inplace=True)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x for x >= 0, negative_slope * x elsewhere."""
+    if inplace:
+        return overwrite(input, _ops.leaky_relu, negative_slope)
+    return _ops.leaky_relu(input, negative_slope)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu` in place."""
+    return leaky_relu(input, negative_slope, inplace=True)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """max(0, x) + weight * min(0, x); `weight` has one value or one per channel."""
+    return _ops.prelu(input, weight)
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """`leaky_relu` whose slope is drawn from U(lower, upper) for each element while training.
+
+    Outside training the slope is (lower + upper) / 2. As in PyTorch, numbers are drawn only for
+    the elements <= 0, in memory order. Follows Xu et al., arXiv 1505.00853.
+    """
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    negative = input.detach() <= 0
+    count = int(negative.sum())
+    draws = rushlight.empty(count, dtype=rushlight.float64, device=input.device)
+    slopes = rushlight.ones_like(input).masked_scatter(
+        negative, draws.uniform_(lower, upper).to(input.dtype)
+    )
+    return overwrite(input, rushlight.mul, slopes) if inplace else input * slopes
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(0, x + 3), 6) / 6."""
+    return overwrite(input, _ops.hardsigmoid) if inplace else _ops.hardsigmoid(input)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * hardsigmoid(x) (Howard et al., arXiv 1905.02244)."""
+    return overwrite(input, _ops.hardswish) if inplace else _ops.hardswish(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, 0 elsewhere."""
+    return _ops.hardshrink(input, lambd)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards zero, and 0 where |x| <= lambd."""
+    return _ops.softshrink(input, lambd)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)."""
+    return input - input.tanh()
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold."""
+    return _ops.softplus(input, beta, threshold)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-x)))."""
+    return _ops.log_sigmoid(input)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, `value` elsewhere."""
+    if inplace:
+        return overwrite(input, _ops.threshold, threshold, value)
+    return _ops.threshold(input, threshold, value)
+
+
+def threshold_(input: Tensor, threshold_value: float, value: float) -> Tensor:
+    """`threshold` in place."""
+    return threshold(input, threshold_value, value, inplace=True)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a * sigmoid(b), a and b the two halves of `input` along `dim` (arXiv 1612.08083)."""
+    if input.dim() == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    size = input.size(dim)
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
+    first, second = input.chunk(2, dim)
+    return first * second.sigmoid()
+
+
+def _softmax_dim(name: str, dimensions: int) -> int:
+    """The dimension that is used when none is given: deprecated, as in PyTorch."""
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=4,
+    )
+    return 0 if dimensions in (0, 1, 3) else 1
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """exp(x_i) / sum_j exp(x_j) along `dim`; with `dtype` the input is converted first.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.softmax(rl.zeros(2), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _softmax_dim("softmax", input.dim())
+    return _ops.softmax(input, dim, dtype)
+
+
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """softmax(-x)."""
+    if dim is None:
+        dim = _softmax_dim("softmin", input.dim())
+    return _ops.softmax(-input, dim, dtype)
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """log(softmax(x)), computed as x_i - logsumexp(x)."""
+    if dim is None:
+        dim = _softmax_dim("log_softmax", input.dim())
+    return _ops.log_softmax(input, dim, dtype)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """softmax((logits + g) / tau), g Gumbel noise: a differentiable draw (arXiv 1611.01144).
+
+    With `hard` the value is one-hot while the gradient is that of the soft sample.
+    """
+    noise = -rushlight.empty_like(logits).exponential_().log()
+    soft = _ops.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.argmax(dim, keepdim=True)
+    one_hot = rushlight.zeros_like(logits).scatter_(dim, index, 1.0)
+    return one_hot - soft.detach() + soft

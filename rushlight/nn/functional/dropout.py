@@ -1,0 +1,149 @@
+"""Dropout: random zeros while training, the identity otherwise.
+
+In: any tensor and a probability. Out: the same shape, scaled so that the mean is unchanged.
+Invariant: masks are drawn from the default generator in PyTorch's order: same seed, same zeros.
+"""
+
+from __future__ import annotations
+
+import math
+
+import rushlight
+from rushlight import Tensor
+from rushlight.ops import namespace as _ops
+
+
+def _check(p: float) -> None:
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zeroes each element with probability p and scales the others by 1 / (1 - p).
+
+    Follows `torch.nn.functional.dropout` and Srivastava et al., JMLR 15 (2014).
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.dropout(rl.ones(3), training=False)
+    tensor([1., 1., 1.])
+    """
+    _check(p)
+    if not training:
+        return input
+    return input.mul_(_ops.dropout(rushlight.ones_like(input), p, True)) if inplace else (
+        _ops.dropout(input, p, True)
+    )
+
+
+def _channel_mask(input: Tensor, p: float, channel_dim: int = 1) -> Tensor:
+    """1 with probability 1 - p for each whole channel, 0 otherwise; broadcasts against `input`."""
+    shape = [*input.shape[: channel_dim + 1], *[1] * (input.dim() - channel_dim - 1)]
+    mask = rushlight.empty(shape, dtype=input.dtype, device=input.device)
+    return mask.bernoulli_(1 - p)
+
+
+def _apply(input: Tensor, factor: Tensor, inplace: bool) -> Tensor:
+    return input.mul_(factor) if inplace else input * factor
+
+
+def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+    """Zeroes whole channels of a batched (N, C, ...) input."""
+    if p == 0 or not training or input.numel() == 0:
+        return input
+    if p == 1:
+        return _apply(input, rushlight.zeros_like(input), inplace)
+    return _apply(input, _channel_mask(input, p).div_(1 - p), inplace)
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zeroes whole channels of (N, C, L) or (C, L) with probability p."""
+    _check(p)
+    if input.dim() not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. "
+            "Note that dropout1d exists to provide channel-wise dropout on inputs with 1 spatial "
+            "dimension, a channel dimension, and an optional batch dimension (i.e. 2D or 3D "
+            "inputs)."
+        )
+    if input.dim() == 3:
+        return _feature_dropout(input, p, training, inplace)
+    batched = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
+    result = _feature_dropout(batched, p, training, inplace)
+    return result.squeeze_(0) if inplace else result.squeeze(0)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zeroes whole channels of (N, C, H, W) with probability p (arXiv 1411.4280).
+
+    A 3-d input is taken as (N, C, L), as PyTorch does.
+    """
+    _check(p)
+    if input.dim() not in (3, 4):
+        import warnings
+
+        warnings.warn(
+            f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated and "
+            "will result in an error in a future release. To retain the behavior and silence this "
+            "warning, please use dropout instead.",
+            stacklevel=2,
+        )
+    return _feature_dropout(input, p, training, inplace)
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zeroes whole channels of (N, C, D, H, W) or (C, D, H, W) with probability p."""
+    _check(p)
+    if input.dim() == 4:
+        batched = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
+        result = _feature_dropout(batched, p, training, inplace)
+        return result.squeeze_(0) if inplace else result.squeeze(0)
+    return _feature_dropout(input, p, training, inplace)
+
+
+def _alpha_dropout(
+    input: Tensor, p: float, training: bool, inplace: bool, whole_channels: bool
+) -> Tensor:
+    """Sets dropped elements to selu's negative limit and rescales: mean and variance stay.
+
+    y = a (x m + alpha' (1 - m)) + b with m the mask (Klambauer et al., arXiv 1706.02515).
+    """
+    _check(p)
+    if p == 0 or not training or input.numel() == 0:
+        return input
+    if p == 1:
+        return _apply(input, rushlight.zeros_like(input), inplace)
+    mask = (
+        _channel_mask(input, p)
+        if whole_channels
+        else rushlight.empty_like(input).bernoulli_(1 - p)
+    )
+    alpha = 1.7580993408473766  # minus the limit of selu at minus infinity
+    scale = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
+    shift = (mask - 1).mul_(alpha * scale).add_(alpha * scale * p)
+    result = _apply(input, mask.mul_(scale), inplace)
+    return result.add_(shift) if inplace else result + shift
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Dropout that keeps the mean and variance of self-normalising activations.
+
+    Follows `torch.nn.functional.alpha_dropout`.
+    """
+    return _alpha_dropout(input, p, training, inplace, whole_channels=False)
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """`alpha_dropout` of whole channels."""
+    return _alpha_dropout(input, p, training, inplace, whole_channels=True)

@@ -1,0 +1,109 @@
+"""Normalisation over batches, channels, groups and neighbouring channels.
+
+In: (N, C, *) activations and optional scale, shift and running statistics. Out: the same shape.
+Invariant: while training, running statistics are updated in place and take no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushlight import Tensor
+from rushlight.ops import namespace as _ops
+
+layer_norm = _ops.layer_norm
+rms_norm = _ops.rms_norm
+
+
+def _verify_batch_size(size: Sequence[int]) -> None:
+    values = size[0]
+    for length in size[2:]:
+        values *= length
+    if values == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, per channel (arXiv 1502.03167).
+
+    While training the mean and variance are the batch's, and the running ones move towards them
+    by `momentum` (with the unbiased variance); otherwise the running ones are used.
+    Follows `torch.nn.functional.batch_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.batch_norm(rl.ones(4, 2), rl.zeros(2), rl.ones(2)).shape
+    torch.Size([4, 2])
+    """
+    if training:
+        _verify_batch_size(input.shape)
+    return _ops.batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and channel (arXiv 1607.08022)."""
+    if use_input_stats:
+        positions = 1
+        for length in input.shape[2:]:
+            positions *= length
+        if positions == 1:
+            raise ValueError(
+                "Expected more than 1 spatial element when training, got input size "
+                f"{input.shape}"
+            )
+    return _ops.instance_norm(
+        input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps
+    )
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and group (arXiv 1803.08494)."""
+    if input.dim() < 2:
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
+        )
+    _verify_batch_size(
+        [input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]]
+    )
+    return _ops.group_norm(input, num_groups, weight, bias, eps)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (AlexNet, 2012)."""
+    if input.dim() < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)"
+        )
+    if input.numel() == 0:
+        return input
+    squares = (input * input).transpose(1, -1)
+    window = _ops.constant_pad_nd(squares, (size // 2, (size - 1) // 2)).unfold(-1, size, 1)
+    mean = window.mean(-1).transpose(1, -1)
+    return input / (mean * alpha + k) ** beta

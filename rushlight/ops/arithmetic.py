@@ -1,0 +1,576 @@
+"""Arithmetic of one and two tensors: signs, rounding, division with remainders, powers, extremes, mixtures.
+
+In: tensors (and numbers) that broadcast. Out: a tensor of their common dtype and shape. Invariant: an operand's
+gradient is right at every point where a derivative exists, and PyTorch's choice where it does not.
+Sums, differences, products and quotients are in core.py, comparisons and bits in comparison.py.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..base import dtype as dtypes
+from ..graph import build as b
+from ..graph.host import host_function
+from ..graph.node import Node
+from .common import (
+    absolute,
+    conjugate,
+    integers,
+    one,
+    opmath,
+    refuse_complex,
+    require_kind,
+    require_same_dtype,
+    two,
+    zeros_like,
+)
+from .core import mul, real_part, where
+from .elementary import cos, exp, exp2, floor, log, log1p, log2, reciprocal, rsqrt, sigmoid, sin, sqrt, trunc
+from .registry import Op, Scalar, Value, op
+
+# --- signs --------------------------------------------------------------------------------------------------------
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def abs(input: Value) -> Value:  # noqa: A001 - PyTorch's name
+    """|x|; of complex numbers the real modulus. NotImplementedError for bools. Follows `torch.abs`.
+
+    >>> import rushlight as rl
+    >>> rl.abs(rl.tensor([-1.5, 2.0]))
+    tensor([1.5000, 2.0000])
+    """
+    require_kind("abs_cpu", input, ("int", "float", "complex"))
+    return absolute(input)
+
+
+@abs.vjp("input")
+def _(g, input):  # type: ignore[no-untyped-def]
+    return g * sgn(input)
+
+
+abs.test(one(), np.abs)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def sign(input: Value) -> Value:
+    """-1, 0 or 1; the gradient is zero. Complex tensors raise (see `sgn`). Follows `torch.sign`.
+
+    >>> import rushlight as rl
+    >>> rl.sign(rl.tensor([-3., 0., 2.]))
+    tensor([-1.,  0.,  1.])
+    """
+    if input.dtype.is_complex:
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
+    return input if input.dtype is dtypes.bool_ else b.elementwise("sign", input)
+
+
+sign.vjp("input")(zeros_like)
+sign.test(one(), np.sign)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def sgn(input: Value) -> Value:
+    """x / |x|, and 0 at 0: the sign, or a complex number's direction. Follows `torch.sgn`.
+
+    >>> import rushlight as rl
+    >>> rl.sgn(rl.tensor([3 + 4j, 0j]))
+    tensor([0.6000+0.8000j, 0.0000+0.0000j])
+    """
+    if not input.dtype.is_complex:
+        return sign(input)
+    size = absolute(input)
+    zero = b.binary("eq", size, 0)
+    return b.where(zero, b.const(0, input.dtype), b.div(input, b.where(zero, 1, size)))
+
+
+@sgn.vjp("input")
+def _(g, input, out):  # type: ignore[no-untyped-def]
+    if not out.dtype.is_complex:
+        return zeros_like(g)
+    size = abs(input)
+    along = out * real_part(conjugate(out) * g)
+    return where(size == 0, 0, (g - along) / where(size == 0, 1, size))
+
+
+sgn.test(one(), np.sign)
+
+
+@op("torch Tensor", elementwise=True)
+def angle(input: Value) -> Value:
+    """The argument of a complex number, in radians; of a real one 0 or pi (NaN stays). Follows `torch.angle`.
+
+    >>> import rushlight as rl
+    >>> rl.angle(rl.tensor([1., -1.]))
+    tensor([0.0000, 3.1416])
+    """
+    if input.dtype.is_complex:
+        real = Node("real", (input,), input.shape, input.dtype.real)
+        imaginary = Node("imag", (input,), input.shape, input.dtype.real)
+        return b.elementwise("atan2", imaginary, real)
+    x = b.to_float(input)
+    turned = b.where(b.binary("lt", x, 0), b.const(math.pi, x.dtype), b.const(0.0, x.dtype))
+    return b.where(b.elementwise("isnan", x), x, turned)
+
+
+@angle.vjp("input")
+def _(g, input):  # type: ignore[no-untyped-def]
+    if not input.dtype.is_complex:
+        return zeros_like(g)
+    size = abs(input)
+    turned = g * (sgn(input) * 1j)
+    return where(size == 0, 0, turned / where(size == 0, 1, size))
+
+
+angle.test(one(), np.angle)
+
+
+@op("torch Tensor", elementwise=True)
+def positive(input: Value) -> Value:
+    """+x. RuntimeError for bools. Follows `torch.positive`.
+
+    >>> import rushlight as rl
+    >>> rl.positive(rl.tensor([-1., 2.]))
+    tensor([-1.,  2.])
+    """
+    if input.dtype is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@positive.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+positive.test(one(), np.positive)
+
+# --- whole parts --------------------------------------------------------------------------------------------------
+
+
+@op("torch Tensor special", inplace=True, elementwise=True)
+def round(input: Value, decimals: int = 0) -> Value:  # noqa: A001 - PyTorch's name
+    """The nearest multiple of 10^-decimals, halves to even; the gradient is zero. Follows `torch.round`.
+
+    Integers stay as they are. NotImplementedError for bools and complex tensors.
+
+    >>> import rushlight as rl
+    >>> rl.round(rl.tensor([0.5, 1.5, 2.4]))
+    tensor([0., 2., 2.])
+    """
+    require_kind("round_vml_cpu", input, ("int", "float"))
+    if input.dtype.kind == "int":
+        if decimals:
+            raise NotImplementedError("\"round_cpu\" not implemented for integer tensors with decimals")
+        return input
+    if not decimals:
+        return b.elementwise("round", input)
+    x = opmath(input)
+    scale = b.const(10.0 ** builtins.abs(decimals), x.dtype)
+    up, down = ("mul", "div") if decimals > 0 else ("div", "mul")
+    return b.cast(b.elementwise(down, b.elementwise("round", b.elementwise(up, x, scale)), scale), input.dtype)
+
+
+
+round.vjp("input")(zeros_like)
+round.test(
+    lambda make: [((make(3, 4, low=-30, high=30),), {}), ((make(5),), {"decimals": 1})],
+    lambda x, decimals=0: np.round(x * 10**decimals) / 10**decimals,
+)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def frac(input: Value) -> Value:
+    """x - trunc(x): the fraction, with the sign of x. Floats only. Follows `torch.frac`.
+
+    >>> import rushlight as rl
+    >>> rl.frac(rl.tensor([1.5, -2.25]))
+    tensor([ 0.5000, -0.2500])
+    """
+    require_kind("frac_cpu", input)
+    x = opmath(input)
+    return b.cast(x - trunc(x), input.dtype)
+
+
+@frac.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+frac.test(one(), lambda x: x - np.trunc(x))
+
+# --- division with remainders -------------------------------------------------------------------------------------
+
+
+def _divided(name: str, primitive: str, input: Node, other: Node) -> Node:
+    """A quotient or remainder: reals only, and no bools among themselves."""
+    if b.promoted_dtype(input, other).kind not in ("int", "float"):
+        require_kind(name, b.cast(input, b.promoted_dtype(input, other)), ("int", "float"))
+    return b.binary(primitive, input, other)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def floor_divide(input: Value, other: Value) -> Value:
+    """floor(input / other), as Python's `//`; the gradient is zero. Follows `torch.floor_divide`.
+
+    RuntimeError (ZeroDivisionError) where an integer is divided by zero.
+
+    >>> import rushlight as rl
+    >>> rl.floor_divide(rl.tensor([4, -3]), 2)
+    tensor([ 2, -2])
+    """
+    return _divided("div_floor_cpu", "floor_divide", input, other)
+
+
+@op("", inplace=True, elementwise=True, grad_name="DivBackward1")
+def trunc_divide(input: Value, other: Value) -> Value:
+    """trunc(input / other): `div(rounding_mode="trunc")`; the gradient is zero."""
+    return _divided("div_trunc_cpu", "trunc_divide", input, other)
+
+
+for _row in (floor_divide, trunc_divide):
+    _row.vjp("input")(zeros_like)
+    _row.vjp("other")(zeros_like)
+floor_divide.test(two(0.6, 5), np.floor_divide)
+trunc_divide.test(two(0.6, 5), lambda x, y: np.trunc(x / y))
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def remainder(input: Value, other: Value) -> Value:
+    """input - other * floor(input / other): Python's `%`, with the sign of `other`. Follows `torch.remainder`.
+
+    RuntimeError (ZeroDivisionError) where an integer is divided by zero.
+
+    >>> import rushlight as rl
+    >>> rl.remainder(rl.tensor([-3., 5.]), 2)
+    tensor([1., 1.])
+    """
+    return _divided("remainder_cpu", "remainder", input, other)
+
+
+@remainder.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+@remainder.vjp("other")
+def _(g, input, other):  # type: ignore[no-untyped-def]
+    return -(g * floor_divide(input, other))
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def fmod(input: Value, other: Value) -> Value:
+    """input - other * trunc(input / other): C's `fmod`, with the sign of `input`. Follows `torch.fmod`.
+
+    RuntimeError (ZeroDivisionError) where an integer is divided by zero.
+
+    >>> import rushlight as rl
+    >>> rl.fmod(rl.tensor([-3., 5.]), 2)
+    tensor([-1.,  1.])
+    """
+    return _divided("fmod_cpu", "fmod", input, other)
+
+
+@fmod.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+@fmod.vjp("other")
+def _(g, input, other):  # type: ignore[no-untyped-def]
+    return -(g * trunc_divide(input, other))
+
+
+_dividends = lambda make: [((make(3, 4, low=-7, high=7), make(4, low=1.3, high=2.4)), {})]  # noqa: E731
+remainder.test(_dividends, np.remainder)
+fmod.test(_dividends, np.fmod)
+
+# --- powers -------------------------------------------------------------------------------------------------------
+
+
+@op("", inplace=True, elementwise=True)
+def pow(input: Value, exponent: Value) -> Value:  # noqa: A001 - PyTorch's name
+    """input to the power exponent. Follows `torch.pow`."""
+    if b.promoted_dtype(input, exponent) is dtypes.bool_:
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    return b.binary("pow", input, exponent)
+
+
+@pow.vjp("input")
+def _(g, input, exponent):  # type: ignore[no-untyped-def]
+    if not hasattr(exponent, "dtype"):
+        return zeros_like(g) if exponent == 0 else g * conjugate(exponent * pow(input, exponent - 1))
+    return where(exponent == 0, 0, g * conjugate(exponent * pow(input, exponent - 1)))
+
+
+@pow.vjp("exponent")
+def _(g, input, exponent, out):  # type: ignore[no-untyped-def]
+    if hasattr(input, "dtype"):
+        flat = (input == 0) & (exponent >= 0) if not exponent.dtype.is_complex else input == 0
+        return where(flat, 0, g * conjugate(out * log(where(flat, 1, input))))
+    if input == 0:
+        return where(exponent >= 0, 0, g * conjugate(out * -math.inf))
+    size = math.log(builtins.abs(input))
+    direction = np.angle(input)
+    if isinstance(input, complex):
+        return g * conjugate(out * complex(size, direction))
+    return g * (out * (size if input > 0 else math.nan))
+
+
+pow.test(
+    lambda make: [((make(3, 4, low=0.3, high=2), make(4)), {}), ((make(5, low=0.3, high=2), 2.5), {})], np.power
+)
+
+# the powers that are written without `pow`: x -> x**p from products, roots and reciprocals
+_FIXED_POWERS: dict[float, Callable[[Node], Node]] = {
+    2.0: lambda x: x * x,
+    3.0: lambda x: x * x * x,
+    0.5: lambda x: b.elementwise("sqrt", x),
+    -0.5: lambda x: b.elementwise("rsqrt", x),
+    -1.0: lambda x: b.elementwise("reciprocal", x),
+    -2.0: lambda x: b.elementwise("reciprocal", x * x),
+}
+FIXED_POWERS = frozenset(_FIXED_POWERS)
+
+
+@op("", inplace=True, elementwise=True, grad_name="PowBackward0")
+def pow_fixed(input: Value, exponent: float) -> Value:
+    """input to a power that is part of the program (one of FIXED_POWERS): products and roots instead of `pow`."""
+    return b.cast(_FIXED_POWERS[exponent](opmath(input)), input.dtype)
+
+
+@pow_fixed.vjp("input")
+def _(g, input, exponent):  # type: ignore[no-untyped-def]
+    less = exponent - 1
+    if less == 1.0:
+        return g * conjugate(input * exponent)
+    lower = pow_fixed(input, less) if less in FIXED_POWERS else pow(input, less)
+    return g * conjugate(lower * exponent)
+
+
+pow_fixed.test(
+    lambda make: [((make(3, 4, low=0.3, high=2), power), {}) for power in sorted(FIXED_POWERS)], np.power
+)
+
+# --- the larger and the smaller -----------------------------------------------------------------------------------
+
+
+def _extreme(name: str, primitive: str, wins: Callable, reference: Callable, words: str, example: str) -> Op:
+    """A row that chooses one of two operands; equal ones share the gradient. `wins(a, b)`: a is chosen alone."""
+
+    def body(input: Value, other: Value) -> Value:
+        refuse_complex(name, b.as_node(input), b.as_node(other))
+        return b.binary(primitive, input, other)
+
+    body.__name__ = name
+    body.__annotations__ = {"input": "Value", "other": "Value", "return": "Value"}
+    body.__doc__ = f"""{words} Follows `torch.{name}`.
+
+    Where the operands are equal each gets half of the gradient. RuntimeError for complex tensors.
+
+    >>> import rushlight as rl
+    >>> rl.{name}(rl.tensor([1., 5.]), rl.tensor([3., 4.]))
+    tensor([{example}])
+    """
+    row = op("torch Tensor", elementwise=True)(body)
+
+    @row.vjp("input")
+    def _(g, input, other):  # type: ignore[no-untyped-def]
+        return where(wins(other, input), 0, where(input == other, g * 0.5, g))
+
+    @row.vjp("other")
+    def _(g, input, other):  # type: ignore[no-untyped-def]
+        return where(wins(other, input), g, where(input == other, g * 0.5, 0))
+
+    row.test(two(), reference)
+    return row
+
+
+maximum = _extreme(
+    "maximum", "maximum", lambda x, y: x > y, np.maximum,
+    "The larger of two numbers; NaN where either is.", "3., 5.",
+)  # fmt: skip
+minimum = _extreme(
+    "minimum", "minimum", lambda x, y: x < y, np.minimum,
+    "The smaller of two numbers; NaN where either is.", "1., 4.",
+)  # fmt: skip
+fmax = _extreme(
+    "fmax", "fmax", lambda x, y: (x > y) | ((y != y) & (x == x)), np.fmax,
+    "The larger of two numbers; a number where the other is NaN.", "3., 5.",
+)  # fmt: skip
+fmin = _extreme(
+    "fmin", "fmin", lambda x, y: (x < y) | ((y != y) & (x == x)), np.fmin,
+    "The smaller of two numbers; a number where the other is NaN.", "1., 4.",
+)  # fmt: skip
+
+
+@op("", inplace=True, elementwise=True)
+def clamp(input: Value, min: Value | None = None, max: Value | None = None) -> Value:  # noqa: A002
+    """min(max(x, min), max): `max` wins where min > max, and NaN stays NaN. Bounds are numbers or tensors."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    bounds = [x for x in (min, max) if x is not None]
+    if input.dtype.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
+    result = b.cast(input, b.promoted_dtype(input, *bounds))
+    if min is not None:
+        result = b.binary("maximum", result, min)
+    if max is not None:
+        result = b.binary("minimum", result, max)
+    return result
+
+
+@clamp.vjp("input")
+def _(g, input, min, max):  # type: ignore[no-untyped-def]
+    if min is None:
+        inside = input <= max
+    elif max is None:
+        inside = input >= min
+    else:
+        inside = (input >= min) & (input <= max)
+    return where(inside, g, 0)
+
+
+@clamp.vjp("min")
+def _(g, input, min, max):  # type: ignore[no-untyped-def]
+    below = input < min
+    return where(below if max is None else below & (min < max), g, 0)
+
+
+@clamp.vjp("max")
+def _(g, input, min, max):  # type: ignore[no-untyped-def]
+    above = input > max
+    return where(above if min is None else above | (min > max), g, 0)
+
+
+def _clamp_reference(x: np.ndarray, min: Any = None, max: Any = None) -> np.ndarray:
+    return np.clip(x, min, max)
+
+
+clamp.test(
+    lambda make: [
+        ((make(3, 4), -0.5, 1.0), {}),
+        ((make(3, 4),), {"max": 0.3}),
+        ((make(3, 4), make(4, low=-1, high=0), make(3, 1, low=0, high=1)), {}),
+    ],
+    _clamp_reference,
+)
+
+# --- mixtures -----------------------------------------------------------------------------------------------------
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def lerp(input: Value, end: Value, weight: Value) -> Value:
+    """input + weight * (end - input), evaluated from the nearer end. Follows `torch.lerp`.
+
+    All tensors have one dtype, else RuntimeError; `weight` is a tensor or a number.
+
+    >>> import rushlight as rl
+    >>> rl.lerp(rl.tensor([0., 2.]), rl.tensor([10., 4.]), 0.5)
+    tensor([5., 3.])
+    """
+    require_kind("lerp_kernel_scalar", input, ("float", "complex"))
+    require_same_dtype("lerp", input, end=end, weight=weight)
+    start, stop = opmath(input), opmath(end)
+    part = b.cast(weight, start.dtype)
+    gap = stop - start
+    small = b.binary("lt", absolute(part), 0.5)
+    return b.cast(b.where(small, start + part * gap, stop - gap * (1 - part)), input.dtype)
+
+
+@lerp.vjp("input")
+def _(g, weight):  # type: ignore[no-untyped-def]
+    return g * conjugate(1 - weight)
+
+
+@lerp.vjp("end")
+def _(g, weight):  # type: ignore[no-untyped-def]
+    return g * conjugate(weight)
+
+
+@lerp.vjp("weight")
+def _(g, input, end):  # type: ignore[no-untyped-def]
+    return g * conjugate(end - input)
+
+
+lerp.test(
+    lambda make: [((make(3, 4), make(4), make(3, 1)), {}), ((make(3), make(3), 0.7), {})],
+    lambda x, y, w: x + w * (y - x),
+)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) -> Value:
+    """input + value * tensor1 * tensor2, rounded once. Follows `torch.addcmul`.
+
+    >>> import rushlight as rl
+    >>> rl.addcmul(rl.tensor([1.]), rl.tensor([2.]), rl.tensor([3.]), value=0.5)
+    tensor([4.])
+    """
+    x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
+    scale = b.cast(value, x.dtype)
+    return b.cast(x + scale * first * second, b.promoted_dtype(input, tensor1, tensor2))
+
+
+@addcmul.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+@addcmul.vjp("tensor1")
+def _(g, tensor2, value):  # type: ignore[no-untyped-def]
+    return g * conjugate(tensor2 * value)
+
+
+@addcmul.vjp("tensor2")
+def _(g, tensor1, value):  # type: ignore[no-untyped-def]
+    return g * conjugate(tensor1 * value)
+
+
+@op("torch Tensor", inplace=True, elementwise=True)
+def addcdiv(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) -> Value:
+    """input + value * tensor1 / tensor2, rounded once; RuntimeError for integers. Follows `torch.addcdiv`.
+
+    >>> import rushlight as rl
+    >>> rl.addcdiv(rl.tensor([1.]), rl.tensor([3.]), rl.tensor([2.]), value=2)
+    tensor([4.])
+    """
+    if b.promoted_dtype(tensor1, tensor2).kind in ("int", "bool"):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: use input + value * torch.trunc(tensor1 / tensor2) "
+            "for the historic meaning, or make one of the operands floating"
+        )
+    x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
+    scale = b.cast(value, x.dtype)
+    return b.cast(x + scale * (first / second), b.promoted_dtype(input, tensor1, tensor2))
+
+
+@addcdiv.vjp("input")
+def _(g):  # type: ignore[no-untyped-def]
+    return g
+
+
+@addcdiv.vjp("tensor1")
+def _(g, tensor2, value):  # type: ignore[no-untyped-def]
+    return g * conjugate(value / tensor2)
+
+
+@addcdiv.vjp("tensor2")
+def _(g, tensor1, tensor2, value):  # type: ignore[no-untyped-def]
+    return -(g * conjugate(value * tensor1 / (tensor2 * tensor2)))
+
+
+addcmul.test(
+    lambda make: [((make(3, 4), make(4), make(3, 1)), {"value": 1.5})], lambda x, y, z, value: x + value * y * z
+)
+addcdiv.test(
+    lambda make: [((make(3, 4), make(4), make(3, 1, low=0.5, high=2)), {"value": 1.5})],
+    lambda x, y, z, value: x + value * y / z,
+)

@@ -1,0 +1,186 @@
+"""The table of operators: one row per op, made by the `@op` decorator on its body.
+
+In: bodies (what an op means, in words of `graph/build.py` or of other rows) and gradient rules. Out: `TABLE`, from which the
+namespaces, the methods, the documentation and the tests are made. Invariant: a row is complete in one place; a body
+is the op's shape check, its dtype rule and its meaning at once, and is run once per new combination of layouts.
+
+A body's parameters say by their annotations what they are:
+
+    Value          a tensor (a Python number is taken as a zero-dimensional one that may change from run to run)
+    Value | None   the same, or absent
+    Values         a sequence of tensors
+    Scalar         a Python number that may change from run to run; the body sees a zero-dimensional node
+    anything else  static: part of the operation, hashable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..base.layout import Layout
+from ..graph.node import Node
+
+STATIC, VALUE, SCALAR, VALUES = range(4)
+_KINDS = {"Value": VALUE, "Value | None": VALUE, "Scalar": SCALAR, "Values": VALUES}
+_REQUIRED = object()
+
+Value = Node
+Values = Sequence[Node]
+Scalar = Node
+
+
+class Rule:
+    """A gradient rule: `function` gives the gradients of the parameters named `targets`.
+
+    Its own parameters name what it needs: `g` (or `g0`, `g1`... with several outputs), `out` (`out0`...), any
+    parameter of the op, or `<parameter>_layout` where only shape and dtype are needed. Only what is named is kept alive.
+    """
+
+    __slots__ = ("function", "names", "targets")
+
+    def __init__(self, targets: tuple[str, ...], function: Callable) -> None:
+        self.targets = targets
+        self.function = function
+        code = function.__code__
+        self.names = code.co_varnames[: code.co_argcount]
+
+
+class Op:
+    # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a body).
+
+    __slots__ = ("__doc__", "__name__", "__qualname__", "_by_name", "body", "defaults", "elementwise", "grad_name", "inplace", "kinds", "names",
+                 "nondifferentiable", "plan_cache", "rules", "samples", "reference", "strides", "surface")  # fmt: skip
+
+    dispatcher: Callable[[Op, tuple], Any]  # set by tensor/dispatch.py: how tensors are recorded
+
+    def __init__(self, body: Callable, surface: str, inplace: bool, elementwise: bool, strides: Callable | None) -> None:
+        code = body.__code__
+        count = code.co_argcount + code.co_kwonlyargcount
+        self.__name__ = self.__qualname__ = body.__name__.rstrip("_") if body.__name__ != "__" else body.__name__
+        self.__doc__ = body.__doc__
+        self.body = body
+        self.names = code.co_varnames[:count]
+        self._by_name = {name: k for k, name in enumerate(self.names)}
+        annotations = body.__annotations__
+        self.kinds = tuple(_KINDS.get(annotations.get(name, ""), STATIC) for name in self.names)
+        positional = body.__defaults__ or ()
+        lead = code.co_argcount - len(positional)
+        keyword = body.__kwdefaults__ or {}
+        self.defaults = (
+            (_REQUIRED,) * lead + positional + tuple(keyword.get(n, _REQUIRED) for n in self.names[code.co_argcount :])
+        )
+        self.surface = surface
+        self.inplace = inplace
+        self.elementwise = elementwise
+        self.strides = strides
+        self.rules: list[Rule] = []
+        self.nondifferentiable = False
+        self.plan_cache: dict[tuple, Any] = {}
+        self.samples: Callable | None = None
+        self.reference: Callable | None = None
+        self.grad_name = "".join(part.capitalize() for part in self.__name__.split("_")) + "Backward0"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != len(self.names):
+            args = self.bind(args, kwargs)
+        return Op.dispatcher(self, args)
+
+    def bind(self, args: tuple, kwargs: dict) -> tuple:
+        """Arguments in the order of the row's parameters, defaults filled in; TypeError as Python's own."""
+        if len(args) > len(self.names):
+            raise TypeError(f"{self.__name__}() takes {len(self.names)} positional arguments but {len(args)} were given")
+        bound = list(args) + list(self.defaults[len(args) :])
+        for name, value in kwargs.items():
+            place = self._by_name.get(name, self._by_name.get({"dim": "axis", "axis": "dim", "self": "input", "x1": "input",
+                                                               "x2": "other", "x": "input"}.get(name, name)))  # fmt: skip
+            if place is None:
+                raise TypeError(f"{self.__name__}() got an unexpected keyword argument '{name}'")
+            if place < len(args):
+                raise TypeError(f"{self.__name__}() got multiple values for argument '{name}'")
+            bound[place] = value
+        if _REQUIRED in bound:
+            missing = self.names[next(k for k, b in enumerate(bound) if b is _REQUIRED)]
+            raise TypeError(f"{self.__name__}() missing 1 required positional argument: '{missing}'")
+        return tuple(bound)
+
+    def vjp(self, *targets: str) -> Callable[[Callable], Callable]:
+        """Register a gradient rule for the named parameters (all tensor parameters in order if none is named).
+
+        The rule returns one gradient, or for several targets a tuple of them; None means zero. What broadcasting and
+        promotion did to an operand is undone for it.
+        """
+
+        def register(function: Callable) -> Callable:
+            names = targets or tuple(n for n, k in zip(self.names, self.kinds) if k in (VALUE, VALUES))
+            unknown = [n for n in names if n not in self._by_name]
+            if unknown:
+                raise ValueError(f"{self.__name__} has no parameter {unknown[0]!r}")
+            self.rules.append(Rule(names, function))
+            return function
+
+        return register
+
+    def test(self, samples: Callable, reference: Callable | None = None) -> None:
+        """What the suite checks the row with.
+
+        `samples(make)` yields (args, kwargs); `make(*shape, dtype=, low=, high=)` is a seeded random NumPy array.
+        `reference` is an independent NumPy meaning of the same arguments (None only where another row's covers it).
+        """
+        self.samples, self.reference = samples, reference
+
+    def __repr__(self) -> str:
+        return f"<op {self.__name__}>"
+
+
+TABLE: dict[str, Op] = {}
+
+
+def op(
+    surface: str = "torch Tensor", *, inplace: bool = False, elementwise: bool = False, strides: Callable | None = None,
+    differentiable: bool = True, name: str | None = None, grad_name: str | None = None,
+) -> Callable[[Callable], Op]:  # fmt: skip
+    """Make a function the body of a row.
+
+    surface: where the row is public: any of "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "" for rows
+        that only other code uses. inplace: also offer `name_`, which overwrites its first argument.
+    elementwise: output strides follow the operands as in PyTorch's TensorIterator; else row-major, or what
+        `strides(output shape, operand layouts)` says. differentiable=False states that no gradient exists.
+    """
+
+    def register(body: Callable) -> Op:
+        row = Op(body, surface, inplace, elementwise, strides)
+        row.nondifferentiable = not differentiable
+        if name:
+            row.__name__ = row.__qualname__ = name
+            row.grad_name = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+        if grad_name:
+            row.grad_name = grad_name
+        if row.__name__ in TABLE:
+            raise ValueError(f"op {row.__name__} is registered twice")
+        TABLE[row.__name__] = row
+        return row
+
+    return register
+
+
+class Signature:
+    """An op met with particular layouts and static arguments: its expansion into nodes, done once.
+
+    `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded.
+    """
+
+    __slots__ = ("arity", "bytes", "count", "inputs", "layouts", "op", "outputs", "scalars")
+
+    def __init__(self, row: Op, inputs: list[Node], scalars: list[Node], outputs: tuple[Node, ...], layouts: tuple[Layout, ...]) -> None:
+        self.op = row
+        self.inputs = inputs
+        self.scalars = scalars
+        self.outputs = outputs
+        self.layouts = layouts
+        self.arity = len(inputs)
+        self.count = len(outputs)
+        self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.__name__} {', '.join(map(repr, self.inputs))} -> {', '.join(map(repr, self.layouts))}>"

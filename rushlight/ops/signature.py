@@ -1,0 +1,120 @@
+"""From an op and the layouts of its operands to a Signature: runs the body once on placeholders.
+
+In: a row, its arguments with tensors replaced by layouts. Out: a Signature. Invariant: whatever is wrong with shapes,
+dtypes, devices or static arguments raises here, that is at the user's call, before anything is recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.device import CPU, device
+from ..base.layout import Layout, contiguous_strides, layout_of, ordered_strides
+from ..graph.build import scalar
+from ..graph.node import Node
+from .registry import VALUES, Op, Signature
+
+
+def make_signature(row: Op, args: tuple) -> Signature:
+    """`args`: the call's arguments with a Layout for each tensor and a type object for each runtime number."""
+    inputs: list[Node] = []
+    scalars: list[Node] = []
+    layouts: list[Layout] = []
+
+    def placeholder(value: Any) -> Any:
+        if isinstance(value, Layout):
+            node = Node("input", (), value.shape, value.dtype, (len(inputs), value))
+            inputs.append(node)
+            layouts.append(value)
+            return node
+        node = scalar(len(scalars), value)
+        scalars.append(node)
+        return node
+
+    bound = []
+    for kind, value in zip(row.kinds, args):
+        if kind == VALUES and value is not None:
+            bound.append([placeholder(v) for v in value])
+        elif kind and value is not None:
+            bound.append(placeholder(value))
+        else:
+            bound.append(value)
+    where = common_device(row.__name__, layouts)
+    made = call_body(row, bound)
+    outputs = made if isinstance(made, tuple) else (made,)
+    return Signature(row, inputs, scalars, outputs, tuple(output_layout(row, out, layouts, where) for out in outputs))
+
+
+def call_body(row: Op, bound: list) -> Any:
+    """The body with positional and keyword-only parameters told apart."""
+    positional = row.body.__code__.co_argcount
+    return row.body(*bound[:positional], **dict(zip(row.names[positional:], bound[positional:])))
+
+
+def common_device(name: str, layouts: list[Layout]) -> device:
+    """The device of all operands; a zero-dimensional CPU tensor may meet any. RuntimeError names both devices."""
+    found: Layout | None = None
+    for layout in layouts:
+        if found is None or (found.device == CPU and found.ndim == 0):
+            found = layout
+        elif layout.device != found.device and not (layout.device == CPU and layout.ndim == 0):
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but {name} got {found.device} ({found}) and "
+                f"{layout.device} ({layout}): move one with .to()"
+            )
+    return found.device if found else CPU
+
+
+def output_layout(row: Op, out: Node, operands: list[Layout], where: device) -> Layout:
+    """The strides that PyTorch gives the result."""
+    if row.elementwise:
+        strides = elementwise_strides(out.shape, operands)
+    elif row.strides is not None:
+        strides = row.strides(out.shape, operands)
+    else:
+        strides = contiguous_strides(out.shape)
+    return layout_of(out.shape, strides, 0, out.dtype, where)
+
+
+def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """Dense strides in the order of dimensions that the operands agree on (PyTorch's TensorIterator).
+
+    Two dimensions are compared operand by operand; the first operand in which both strides are non-zero and differ
+    decides, equal strides being decided by the extents.
+    """
+    same = [x for x in operands if x.shape == shape]
+    if len(same) == len(operands) and same and all(x.strides == same[0].strides for x in same):
+        first = same[0]
+        if first.contiguous or layout_of(first.shape, first.strides, 0, first.dtype, first.device).dense():
+            return contiguous_strides(shape) if first.contiguous else first.strides
+    if all(x.contiguous for x in same) and len(same) == len(operands):
+        return contiguous_strides(shape)
+    rank = len(shape)
+    spread = []
+    for x in operands:
+        if x.ndim == 0 and rank:
+            continue
+        strides = (0,) * (rank - x.ndim) + tuple(0 if n == 1 and m != 1 else st for n, m, st in zip(x.shape, shape[rank - x.ndim :], x.strides))
+        spread.append(strides)
+
+    def compare(a: int, b: int) -> int:  # a, b: dimensions; 1 when a belongs outside b
+        for strides in spread:
+            if strides[a] == 0 or strides[b] == 0:
+                continue
+            if strides[a] != strides[b]:
+                return 1 if strides[a] > strides[b] else -1
+            if shape[a] > shape[b]:
+                return 1
+        return 0
+
+    order = list(range(rank - 1, -1, -1))  # innermost first; insertion sort, since comparisons can be undecided
+    for i in range(1, rank):
+        at = i
+        for j in range(i - 1, -1, -1):
+            verdict = compare(order[j], order[at])
+            if verdict > 0:
+                order[j], order[at] = order[at], order[j]
+                at = j
+            elif verdict < 0:
+                break
+    return ordered_strides(shape, order[::-1])

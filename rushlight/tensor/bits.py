@@ -1,0 +1,132 @@
+"""Bytes: views of another dtype, real and complex views, and storages as objects.
+
+In: tensors. Out: tensors on the same bytes. Invariant: a view of a dtype of another size is taken on realized memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.dtype import dtype
+from ..base.layout import contiguous_layout, layout_of
+from ..ops import core
+from .storage import Storage
+from .tensor import Tensor, make_tensor
+from .views import view_of
+
+
+def view_dtype(self: Tensor, target: dtype) -> Tensor:
+    """The same bytes read as another dtype, as `torch.Tensor.view(dtype)`."""
+    layout = self._layout
+    if target is layout.dtype:
+        return view_of(self, layout, "View", lambda g: g)
+    old, new = layout.dtype.itemsize, target.itemsize
+    shape, strides, offset = list(layout.shape), list(layout.strides), layout.offset
+    if old != new:
+        if not shape:
+            raise RuntimeError(f"self.dim() cannot be 0 to view {layout.dtype} as {target} (different element sizes)")
+        if strides[-1] != 1:
+            raise RuntimeError(f"self.stride(-1) must be 1 to view {layout.dtype} as {target} (different element sizes)")
+        bytes_last = shape[-1] * old
+        others = [s * old for s in strides[:-1]]
+        if bytes_last % new or (offset * old) % new or any(s % new for s in others):
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {new // old} to view {layout.dtype} as {target} (different element sizes), but "
+                f"got {shape[-1]}"
+            )
+        shape[-1] = bytes_last // new
+        strides = [s // new for s in others] + [1]
+        offset = offset * old // new
+    self._storage.realize()
+    return view_of(self, layout_of(shape, strides, offset, target, layout.device), "View", lambda g: g)
+
+
+def view_as_real(input: Tensor) -> Tensor:
+    """A complex tensor as real pairs in a new last dimension, as `torch.view_as_real`."""
+    layout = input._layout
+    if not layout.dtype.is_complex:
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {layout.dtype}")
+    input._storage.realize()
+    made = layout_of((*layout.shape, 2), (*[2 * s for s in layout.strides], 1), 2 * layout.offset, layout.dtype.real, layout.device)
+    return view_of(input, made, "ViewAsReal", lambda g: view_as_complex(g.contiguous()))
+
+
+def view_as_complex(input: Tensor) -> Tensor:
+    """Real pairs in the last dimension as complex numbers, as `torch.view_as_complex`."""
+    layout = input._layout
+    if not layout.shape or layout.shape[-1] != 2:
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, got {list(layout.shape)}")
+    if layout.strides[-1] != 1 or layout.offset % 2 or any(s % 2 for s in layout.strides[:-1]):
+        raise RuntimeError("Tensor must have a last dimension with stride 1 and even strides elsewhere")
+    input._storage.realize()
+    made = layout_of(layout.shape[:-1], [s // 2 for s in layout.strides[:-1]], layout.offset // 2, layout.dtype.to_complex(), layout.device)
+    return view_of(input, made, "ViewAsComplex", lambda g: view_as_real(core.clone(g)))
+
+
+class UntypedStorage:
+    """The bytes under tensors, as `torch.UntypedStorage`: equal for all views of one memory."""
+
+    __slots__ = ("storage",)
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def nbytes(self) -> int:
+        return self.storage.nbytes()
+
+    size = nbytes
+    __len__ = nbytes
+
+    def data_ptr(self) -> int:
+        return self.storage.realize().address
+
+    @property
+    def _cdata(self) -> int:
+        return id(self.storage)
+
+    def element_size(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and other.storage is self.storage
+
+    def __hash__(self) -> int:
+        return id(self.storage)
+
+
+class TypedStorage(UntypedStorage):
+    """The elements under tensors, as `torch.TypedStorage`."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, storage: Storage, type_: dtype) -> None:
+        super().__init__(storage)
+        self.dtype = type_
+
+    def size(self) -> int:  # type: ignore[override]
+        return self.storage.nbytes() // self.dtype.itemsize
+
+    __len__ = size
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def untyped(self) -> UntypedStorage:
+        return UntypedStorage(self.storage)
+
+    def __getitem__(self, index: int) -> Any:
+        return tensor_on(self, self.dtype)[index].item()
+
+
+def tensor_on(storage: UntypedStorage, type_: dtype) -> Tensor:
+    """All elements of a storage as a one-dimensional tensor."""
+    return make_tensor(storage.storage, contiguous_layout((storage.nbytes() // type_.itemsize,), type_))
+
+
+METHODS: dict[str, Any] = {
+    "untyped_storage": lambda self: UntypedStorage(self._storage),
+    "storage": lambda self: TypedStorage(self._storage, self.dtype),
+    "_typed_storage": lambda self: TypedStorage(self._storage, self.dtype),
+}
+FUNCTIONS = (view_as_real, view_as_complex)
+

@@ -1,0 +1,206 @@
+"""Recording: applying an op row to tensors. The hottest path of the project (a few microseconds an op).
+
+In: a row and its arguments. Out: tensors whose values are pending. Invariant: everything that depends only on the
+row, the layouts and the static arguments was worked out when this combination was first met (its Signature);
+what remains is to look that up, append to the trace, and put differentiable operations on the tape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from ..autograd.modes import MODE
+from ..autograd.tape import TAPE_HOOKS, SavedTensor, record_op
+from ..base.layout import Layout
+from ..engine.flush import flush
+from ..graph.node import Node
+from ..graph.trace import CURRENT, LIMIT_BYTES, LIMIT_OUTPUTS, LOCK
+from ..ops.registry import STATIC, VALUES, Op, Signature
+from ..ops.signature import call_body, make_signature
+from .storage import Storage
+from .tensor import Tensor, make_tensor
+
+SIGNATURES: dict[tuple, Signature] = {}
+_NUMBERS = {int: int, float: float, bool: bool, complex: complex}
+
+
+def dispatch(row: Op, args: tuple) -> Any:
+    """Apply a row to its bound arguments: tensors are recorded, nodes (inside a body) expanded on the spot."""
+    key: list = [row]
+    tensors: list[Tensor] = []
+    scalars: list = []
+    needs = False
+    for kind, value in zip(row.kinds, args):
+        if kind == STATIC:
+            key.append(value if value.__class__ is not list else _frozen(value))
+        elif isinstance(value, Tensor):
+            tensors.append(value)
+            key.append(value._layout)
+            if value._requires_grad or (value._base is not None and value.requires_grad):
+                needs = True
+        elif value.__class__ in _NUMBERS:
+            scalars.append(value)
+            key.append(value.__class__)
+        elif kind == VALUES and value is not None:
+            if any(isinstance(v, Node) for v in value):
+                return call_body(row, list(args))
+            value = [v if isinstance(v, Tensor) else _no_tensor(row, v) for v in value]
+            tensors.extend(value)
+            key.append(tuple([v._layout for v in value]))
+            needs = needs or any(v.requires_grad for v in value)
+        elif value is None:
+            key.append(None)
+        elif isinstance(value, Node):
+            return call_body(row, list(args))
+        else:
+            args = _coerced(row, args)
+            return dispatch(row, args)
+    try:
+        signature = SIGNATURES.get(tuple(key))
+    except TypeError:  # an unhashable static argument
+        key = [_frozen(k) for k in key]
+        signature = SIGNATURES.get(tuple(key))
+    if signature is None:
+        signature = make_signature(row, _described(row, args))
+        SIGNATURES[tuple(key)] = signature
+    if needs and MODE.grad:
+        return _taped(row, args, signature, tensors, scalars)
+    return record(signature, tensors, scalars)
+
+
+def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
+    """Append to the trace; the outputs as a Tensor, or a tuple of them."""
+    if signature.layouts[0].device.type == "meta":
+        outs = [make_tensor(Storage(-1, 0, x.numel, x.dtype), x) for x in signature.layouts]
+        return outs[0] if signature.count == 1 else tuple(outs)
+    shared = False
+    with LOCK:
+        trace = CURRENT.trace
+        epoch = trace.epoch
+        entries = trace.entries
+        places = []
+        for tensor in tensors:
+            storage = tensor._storage
+            if storage.epoch != epoch:
+                trace.adopt(storage)
+            places.append(storage.index)
+            if storage.shared or (storage.buffer is not None and storage.buffer.exported):
+                shared = True
+        entries.append(signature)
+        entries.extend(places)
+        if scalars:
+            trace.scalars.extend(scalars)
+        owners = trace.owners
+        if signature.count == 1:
+            layout = signature.layouts[0]
+            storage = Storage(epoch, len(owners), layout.numel, layout.dtype)
+            owners.append(ref(storage))
+            result: Any = make_tensor(storage, layout)
+        else:
+            result = []
+            for layout in signature.layouts:
+                storage = Storage(epoch, len(owners), layout.numel, layout.dtype)
+                owners.append(ref(storage))
+                result.append(make_tensor(storage, layout))
+            result = tuple(result)
+        trace.bytes += signature.bytes
+        if shared or len(owners) > LIMIT_OUTPUTS or trace.bytes > LIMIT_BYTES:
+            flush()
+    return result
+
+
+def _taped(row: Op, args: tuple, signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
+    """Record, and put the operation on the tape where its result can be differentiated."""
+    result = record(signature, tensors, scalars)
+    if row.nondifferentiable:
+        return result
+    outs = result if signature.count > 1 else (result,)
+    kinds = [layout.dtype.kind for layout in signature.layouts]
+    if "float" not in kinds and "complex" not in kinds:
+        return result
+    function = record_op(row, args, signature.layouts)
+    if function is None:
+        return result
+    for number, (out, kind) in enumerate(zip(outs, kinds)):
+        if kind in ("float", "complex"):
+            out._grad_fn = function
+            out._output_nr = number
+            out._requires_grad = True
+    if function.plan.keep_outputs:
+        function.outputs = [SavedTensor(out, function, number) for number, out in enumerate(outs)]
+    return result
+
+
+def _described(row: Op, args: tuple) -> tuple:
+    """The arguments with layouts for tensors and types for runtime numbers."""
+    described: list = []
+    for kind, value in zip(row.kinds, args):
+        if kind == STATIC:
+            described.append(_frozen(value))
+        elif kind == VALUES and value is not None:
+            described.append([v._layout for v in value])
+        elif isinstance(value, Tensor):
+            described.append(value._layout)
+        else:
+            described.append(value if value is None else value.__class__)
+    return tuple(described)
+
+
+def _coerced(row: Op, args: tuple) -> tuple:
+    """NumPy numbers and symbolic numbers as Python's; TypeError for what is no tensor."""
+    return tuple(
+        a if k == STATIC or a is None or isinstance(a, (Tensor, Node)) or a.__class__ in _NUMBERS or k == VALUES else _number(row, a)
+        for k, a in zip(row.kinds, args)
+    )
+
+
+def _number(row: Op, value: Any) -> Any:
+    for kind in (bool, int, float, complex):
+        if isinstance(value, kind):
+            return kind(value)
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        return value.item()
+    return _no_tensor(row, value)
+
+
+def _no_tensor(row: Op, value: Any) -> Any:
+    names = ", ".join(row.names)
+    raise TypeError(f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: {names})")
+
+
+def _frozen(value: Any) -> Any:
+    """A hashable form of a static argument: lists as tuples, integer-like objects as ints."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(v) for v in value)
+    if isinstance(value, Tensor):
+        return value.item()
+    if hasattr(value, "__index__") and value.__class__ not in (int, bool):
+        return value.__index__()
+    return value
+
+
+def _filled(number: int):  # type: ignore[no-untyped-def]
+    def make(layout: Layout) -> Tensor:
+        from ..ops.core import full
+
+        return full(tuple(layout.shape), number, layout.dtype)
+
+    return make
+
+
+Op.dispatcher = staticmethod(dispatch)  # type: ignore[assignment]
+TAPE_HOOKS.zeros = staticmethod(_filled(0))  # type: ignore[assignment]
+TAPE_HOOKS.ones = staticmethod(_filled(1))  # type: ignore[assignment]
+
+
+def _restored(storage: Storage, layout: Layout, function: Any, number: int) -> Tensor:
+    """A saved output, back as a tensor on its place on the tape."""
+    tensor = make_tensor(storage, layout)
+    tensor._grad_fn = function
+    tensor._output_nr = number
+    tensor._requires_grad = True
+    return tensor
+
+
+TAPE_HOOKS.make_tensor = staticmethod(_restored)  # type: ignore[assignment]

@@ -1,0 +1,75 @@
+"""Arithmetic with PyTorch's options: `add(alpha=)`, sums with `dtype=`, concatenation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...base.dtype import dtype
+from ...ops import core
+from ..tensor import Tensor
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other, as `torch.add`.
+
+    >>> import rushlight as rl
+    >>> rl.add(rl.ones(2), rl.ones(2), alpha=3)
+    tensor([4., 4.])
+    """
+    return core.add(input, other) if alpha == 1 else core.add_scaled(input, other, alpha)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other, as `torch.sub`."""
+    return core.sub(input, other) if alpha == 1 else core.add_scaled(input, other, -alpha)
+
+
+def mul(input: Any, other: Any) -> Tensor:
+    """input * other, as `torch.mul`."""
+    return core.mul(input, other)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where condition holds, else other; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    return core.where(condition, input, other)
+
+
+def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """`torch.where(condition, self, other)`."""
+    return core.where(condition, self, other)
+
+
+where_method.__name__ = "where"
+
+
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:  # noqa: A001
+    """The sum over dimensions (all if none is named), as `torch.sum`."""
+    return core.sum(input, dim, keepdim, dtype)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors one after the other along a dimension, as `torch.cat`."""
+    return core.cat(list(tensors), dim)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors along a new dimension, as `torch.stack`."""
+    return core.stack(list(tensors), dim)
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part as a view of a complex tensor; a real tensor itself."""
+    return input.real
+
+
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part as a view of a complex tensor."""
+    return input.imag
+
+
+FUNCTIONS = (add, sub, mul, where, sum, cat, stack, real, imag)
+METHODS = (add, sub, mul, sum, where_method)
+ALIASES = {"subtract": sub, "multiply": mul, "concat": cat, "concatenate": cat}

@@ -1,0 +1,152 @@
+"""In-place operations: a result recorded as usual takes the place of a tensor's value.
+
+In: a tensor and the tensor that it is to become. Out: the tensor, its version bumped and its tape entry replaced.
+Invariants: every alias of the memory sees the new value; a write through a partial view is recorded as a pure
+`write_slice` of the whole storage; memory that the outside can see is written at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ..autograd.modes import MODE
+from ..base.layout import Layout, layout_of
+from ..base.promotion import can_cast
+from ..graph.trace import LOCK
+from ..ops import core
+from .storage import Storage
+from .tensor import Tensor, make_tensor
+
+
+def overwrite(target: Tensor, value: Tensor, check: bool = True) -> Tensor:
+    """target's elements become value's (its shape, its dtype converted); returns target.
+
+    RuntimeError: a leaf that requires grad, a shape that would grow, a dtype of a lower kind, overlapping memory.
+    """
+    layout = target._layout
+    if check:
+        check_writable(target)
+    if value._layout.shape != layout.shape:
+        raise RuntimeError(
+            f"output with shape {list(layout.shape)} doesn't match the broadcast shape {list(value._layout.shape)}"
+        )
+    if value._layout.dtype is not layout.dtype:
+        if not can_cast(value._layout.dtype, layout.dtype):
+            raise RuntimeError(
+                f"result type {type_name(value._layout.dtype.name)} can't be cast to the desired output type "
+                f"{type_name(layout.dtype.name)}"
+            )
+        value = core.cast(value, layout.dtype)
+    if layout.device.type == "meta":
+        return target
+    return replace(target, value)
+
+
+def check_writable(target: Tensor) -> None:
+    """RuntimeError where an in-place operation on the tensor would not mean anything."""
+    if MODE.grad:
+        if target.requires_grad and target.grad_fn is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        base = target._base
+        if base is not None and base._requires_grad and base._grad_fn is None:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    layout = target._layout
+    if any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+
+
+TYPE_NAMES = {
+    "float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
+    "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+}  # fmt: skip
+
+
+def type_name(name: str) -> str:
+    """PyTorch's C++ name of a dtype, as its messages have it."""
+    return TYPE_NAMES[name]
+
+
+def replace(target: Tensor, value: Tensor) -> Tensor:
+    """The value takes target's place in memory and on the tape (no checks)."""
+    with LOCK:
+        storage = target._storage
+        taped = MODE.grad and (value.requires_grad or target.requires_grad)
+        outside = storage.outside()
+        kept = storage.buffer if outside else None
+        store(storage, target._layout, value)
+        storage.version += 1
+        if target._cell is not None:
+            target._cell[0] += 1
+        storage.writer = _line() if taped else ""
+        if outside:
+            write_through(storage, kept)
+    if taped:
+        rebase(target, value)
+    return target
+
+
+def store(storage: Storage, layout: Layout, value: Tensor) -> None:
+    """Make the storage's value what it is after `value` was stored through `layout`."""
+    if layout.numel == 0:
+        return
+    covers = layout.numel == storage.numel and layout.dense() and layout.dtype is storage.dtype
+    if covers:
+        fresh = value._layout.strides == layout.strides and not value._layout.offset and value._storage.pending()
+        if not fresh or value._storage.numel != layout.numel:
+            value = core.restride(value.detach(), layout.strides)
+        storage.take(value._storage)
+        return
+    flat = make_tensor(storage, layout_of((storage.numel,), (1,), 0, storage.dtype, layout.device))
+    if layout.dtype is not storage.dtype:
+        raise NotImplementedError(
+            f"writing through a view of another dtype ({layout.dtype} on memory of {storage.dtype}) is not supported: "
+            "view the whole tensor back first"
+        )
+    result = core.write_slice(flat, value.detach(), layout.strides, layout.offset)
+    storage.take(result._storage)
+
+
+def write_through(storage: Storage, kept) -> None:  # type: ignore[no-untyped-def]
+    """Put a new value into the very bytes that the outside looks at."""
+    fresh = storage.realize()
+    count = storage.nbytes()
+    kept.numpy("uint8")[:count] = fresh.numpy("uint8")[:count]
+    storage.buffer = kept
+    storage.epoch = -1
+
+
+def rebase(target: Tensor, value: Tensor) -> None:
+    """Move target's place on the tape to the new value; a view moves its base's along."""
+    base = target._base
+    storage = target._storage
+    if base is None:
+        target._grad_fn = value.grad_fn
+        target._output_nr = value._output_nr
+        target._requires_grad = value.requires_grad
+        storage.rebased += 1
+        return
+    from .views import WriteGradFn
+
+    function = WriteGradFn(base, target._layout, value)
+    base._grad_fn = function
+    base._output_nr = 0
+    base._requires_grad = True
+    storage.rebased += 1
+    target.grad_fn  # noqa: B018 - reattach now, so that the tape is made in program order
+
+
+def _line() -> str:
+    """The user's line (the first frame outside this package)."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("rushlight"):
+        frame = frame.f_back  # type: ignore[assignment]
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+
+
+def assign(target: Tensor, value: Tensor) -> Tensor:
+    """target's storage takes the value of a tensor of the same shape and dtype, off the tape (for optimizers)."""
+    return replace(target, value.detach() if value.requires_grad else value)

@@ -1,0 +1,296 @@
+"""Tensor methods that are neither rows nor views: copies, conversions, fills, operators.
+
+In: tensors. Out: tensors. Invariant: an in-place method records its out-of-place row and lets the result overwrite its
+first argument (tensor/inplace.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..base import dtype as dtypes
+from ..base.device import device
+from ..base.dtype import ALIASES, DTYPES, dtype
+from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
+from ..ops import core
+from ..ops.registry import TABLE
+from .creation import device_of, zeros_like
+from .inplace import check_writable, overwrite
+from .storage import Storage
+from .tensor import Tensor, make_tensor
+
+
+class memory_format:
+    """An order of dimensions in memory, as `torch.memory_format`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+contiguous_format = memory_format("contiguous_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+preserve_format = memory_format("preserve_format")
+
+
+def format_strides(x: Tensor, wanted: memory_format) -> tuple[int, ...] | None:
+    """The strides that a format asks of a tensor; None for preserve_format. RuntimeError for a wrong rank."""
+    if wanted is preserve_format:
+        return None
+    if wanted is contiguous_format:
+        return contiguous_strides(x.shape)
+    rank = 4 if wanted is channels_last else 5
+    if x.ndim != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {wanted.name} format")
+    return channels_last_strides(x.shape)
+
+
+def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> bool:
+    """Whether the elements lie in the order of a memory format without gaps."""
+    if memory_format is contiguous_format:
+        return self._layout.contiguous
+    rank = 4 if memory_format is channels_last else 5
+    return self.ndim == rank and is_channels_last(self.shape, self._layout.strides)
+
+
+def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
+    """The tensor itself where it is contiguous in a format, else a copy that is."""
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    if is_contiguous(self, memory_format):
+        return self
+    strides = format_strides(self, memory_format)
+    return core.contiguous(self) if memory_format is contiguous_format else core.restride(self, strides)
+
+
+def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> Tensor:
+    """A copy with memory of its own, as `torch.clone`."""
+    strides = format_strides(input, memory_format)
+    if strides is None:
+        return core.clone(input)
+    return core.contiguous(input) if memory_format is contiguous_format else core.restride(input, strides)
+
+
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """A conversion of dtype, device or memory format, the tensor itself where nothing changes, as `torch.Tensor.to`."""
+    type_, where, copy, format_ = _to_arguments(args, kwargs)
+    type_ = type_ or self.dtype
+    strides = format_strides(self, format_)
+    if where is not None and where != self.device and {where.type, self.device.type} != {"cpu"}:
+        if where.type == "meta":
+            from .creation import empty_strided
+
+            return empty_strided(self.shape, self.stride(), dtype=type_, device="meta")
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    result = self if type_ is self.dtype else core.cast(self, type_)
+    if strides is not None and result._layout.strides != strides and not _same_order(result, strides):
+        return core.restride(result, strides)
+    return core.clone(result) if copy and result is self else result
+
+
+def _same_order(x: Tensor, strides: tuple[int, ...]) -> bool:
+    return all(n == 1 or a == b for n, a, b in zip(x.shape, x._layout.strides, strides))
+
+
+def _to_arguments(args: tuple, kwargs: dict) -> tuple[dtype | None, device | None, bool, memory_format]:
+    """What `to` was asked for, in any of its call forms."""
+    type_, where = kwargs.get("dtype"), kwargs.get("device")
+    flags = []
+    for value in args:
+        if isinstance(value, dtype):
+            type_ = value
+        elif isinstance(value, Tensor):
+            type_, where = value.dtype, value.device
+        elif isinstance(value, (str, device)) or (isinstance(value, int) and not isinstance(value, bool)):
+            where = value
+        elif isinstance(value, bool):
+            flags.append(value)
+        elif isinstance(value, memory_format):
+            kwargs = {**kwargs, "memory_format": value}
+        elif value is not None:
+            raise TypeError(f"to() received an invalid argument of type {type(value).__name__}")
+    if "other" in kwargs:
+        type_, where = kwargs["other"].dtype, kwargs["other"].device
+    copy = kwargs.get("copy", flags[1] if len(flags) > 1 else False)
+    return type_, None if where is None else device_of(where), copy, kwargs.get("memory_format") or preserve_format
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """PyTorch's name of the tensor type, or a conversion to one."""
+    from .inplace import TYPE_NAMES, type_name
+
+    if dtype is None:
+        return f"torch.{type_name(self.dtype.name)}Tensor"
+    if isinstance(dtype, str):
+        short = dtype.removeprefix("torch.").removesuffix("Tensor")
+        dtype = DTYPES[next(name for name, title in TYPE_NAMES.items() if title == short)]
+    return to(self, dtype)
+
+
+def _conversion(name: str, target: dtype) -> Callable:
+    def convert(self: Tensor, memory_format: memory_format = preserve_format) -> Tensor:
+        return to(self, target, memory_format=memory_format)
+
+    convert.__name__ = name
+    convert.__doc__ = f"to({target})"
+    return convert
+
+
+def cpu(self: Tensor, memory_format: memory_format = preserve_format) -> Tensor:
+    """to("cpu")."""
+    return to(self, CPU_DEVICE, memory_format=memory_format)
+
+
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """to("cuda"): RuntimeError where there is none."""
+    return to(self, "cuda" if device is None else device)
+
+
+CPU_DEVICE = device("cpu")
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Overwrite with the values of another tensor, broadcast and converted."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    check_writable(self)
+    return overwrite(self, core.copy(self, src), check=False)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Overwrite every element with one value."""
+    check_writable(self)
+    return overwrite(self, core.fill(self, value), check=False)
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Overwrite every element with zero."""
+    return fill_(self, 0)
+
+
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """Make this tensor look at another tensor's (or storage's) memory."""
+    from .bits import UntypedStorage, tensor_on
+
+    if isinstance(source, UntypedStorage):
+        source = tensor_on(source, self.dtype)
+    if source is None:
+        from .creation import empty
+
+        source = empty(0, dtype=self.dtype)
+    if size is not None:
+        from .views import as_strided
+
+        source = as_strided(source.detach(), size, stride if stride is not None else contiguous_strides(size), storage_offset)
+    self._storage, self._layout = source._storage, source._layout
+    return self
+
+
+def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+    """Another shape on the same memory, grown where it must be, as `torch.Tensor.resize_`."""
+    from .creation import empty
+    from .views import sizes
+
+    from ..base.layout import contiguous_layout
+
+    layout = contiguous_layout(sizes(size), self.dtype, self.device)
+    if layout.numel > self._storage.numel:
+        grown = empty(layout.numel, dtype=self.dtype)
+        if self._storage.numel:
+            flat = make_tensor(self._storage, contiguous_layout((self._storage.numel,), self.dtype))
+            grown.narrow(0, 0, self._storage.numel).copy_(flat)
+        self._storage.realize()
+        storage: Storage = grown._storage
+        self._storage.buffer, self._storage.numel = storage.realize(), layout.numel
+        self._storage.epoch = -1
+    self._layout = layout
+    return self
+
+
+def inplace_of(name: str) -> Callable:
+    """The in-place method of a row: `name_`."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(self)
+        function = INPLACE_SOURCES.get(name) or TABLE[name]
+        return overwrite(self, function(self, *args, **kwargs), check=False)
+
+    method.__name__ = f"{name}_"
+    method.__doc__ = f"{name}, the result overwriting this tensor."
+    return method
+
+
+INPLACE_SOURCES: dict[str, Callable] = {}  # public functions (with their overloads) that in-place methods go through
+
+
+
+
+def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you "
+            "were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
+        )
+    if id(self) in memo:
+        return memo[id(self)]
+    made = core.clone(self.detach())
+    result = make_tensor(made._storage, made._layout, type(self))
+    result._requires_grad = self._requires_grad
+    if self._grad is not None:
+        result._grad = self._grad.__deepcopy__(memo)
+    import copy
+
+    result.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if not k.startswith("_post_")}, memo))
+    memo[id(self)] = result
+    return result
+
+
+def _rebuild(cls: type, array: Any, name: str, requires_grad: bool) -> Tensor:
+    from .creation import from_array
+    from ..kernel import convert
+
+    type_ = DTYPES[name]
+    made = from_array(convert.bfloat16_values(array).reshape(array.shape) if type_ is dtypes.bfloat16 else array, type_)
+    made = make_tensor(made._storage, made._layout, cls)
+    made._requires_grad = requires_grad
+    return made
+
+
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
+    from .values import window
+
+    if not self.is_leaf:
+        raise RuntimeError("only leaf tensors can be pickled: detach() it first")
+    return _rebuild, (type(self), window(self).copy(), self.dtype.name, self._requires_grad)
+
+
+METHODS: dict[str, Any] = {
+    "is_contiguous": is_contiguous, "contiguous": contiguous, "clone": clone, "to": to, "type": type_, "cpu": cpu, "cuda": cuda,
+    "copy_": copy_, "fill_": fill_, "zero_": zero_, "set_": set_, "resize_": resize_, "__deepcopy__": __deepcopy__,
+    "__reduce_ex__": __reduce_ex__,
+    "bool": _conversion("bool", dtypes.bool_), "bfloat16": _conversion("bfloat16", dtypes.bfloat16),
+    **{name: _conversion(name, t) for name, t in ALIASES.items()},
+    "char": _conversion("char", dtypes.int8), "byte": _conversion("byte", dtypes.uint8),
+    "type_as": lambda self, other: to(self, other.dtype),
+    "is_floating_point": lambda self: self.dtype.is_floating_point,
+    "is_complex": lambda self: self.dtype.is_complex,
+    "is_signed": lambda self: self.dtype.is_signed,
+    "is_conj": lambda self: False, "is_neg": lambda self: False, "resolve_conj": lambda self: self, "resolve_neg": lambda self: self,
+    "get_device": lambda self: -1, "pin_memory": lambda self, device=None: self, "is_pinned": lambda self: False,
+    "is_shared": lambda self: False, "share_memory_": lambda self: self,
+    "data_ptr": lambda self: self._storage.realize().address + self._layout.offset * self.dtype.itemsize,
+    "is_set_to": lambda self, other: self._storage is other._storage and self._layout is other._layout,
+    "is_same_size": lambda self, other: self.shape == other.shape,
+    "dim_order": lambda self: tuple(sorted(range(self.ndim), key=lambda d: (-self._layout.strides[d], d))),
+}  # fmt: skip
+
+__all__ = ["INPLACE_SOURCES", "METHODS", "inplace_of", "zeros_like"]

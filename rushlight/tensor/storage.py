@@ -1,0 +1,79 @@
+"""Storage: the cell that holds the current value of a flat buffer. Aliasing and in-place live here and nowhere else.
+
+In: the recording path and in-place writes. Out: a realized `Buffer` on demand. Invariants: a value is either pending
+(`epoch` is the current trace's and `index` >= 0), a leaf of the current trace (`index` < 0), or just a buffer;
+`version` grows with every in-place write; no two storages ever share a buffer, so a storage that lets go of its buffer
+lets go of the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+from ..base.dtype import dtype
+from ..engine.flush import flush
+from ..graph.trace import CURRENT
+from ..runtime.buffer import Buffer
+
+
+class Storage:
+    """Flat memory of `numel` elements of `dtype`, perhaps still to be computed."""
+
+    __slots__ = ("__weakref__", "buffer", "dtype", "epoch", "error", "index", "numel", "rebased", "shared", "version", "writer")
+
+    def __init__(self, epoch: int, index: int, numel: int, type_: dtype) -> None:
+        self.epoch = epoch
+        self.index = index
+        self.numel = numel
+        self.dtype = type_
+        self.buffer: Buffer | None = None
+        self.version = 0
+        self.rebased = 0  # how often the tape of the tensors on this memory was rewritten by an in-place operation
+        self.shared = False
+        self.error: BaseException | None = None
+        self.writer = ""
+
+    @staticmethod
+    def of(buffer: Buffer, numel: int, type_: dtype) -> Storage:
+        """A storage over bytes that exist."""
+        made = Storage(-1, 0, numel, type_)
+        made.buffer = buffer
+        made.shared = buffer.foreign
+        return made
+
+    def pending(self) -> bool:
+        return self.index >= 0 and self.epoch == CURRENT.trace.epoch
+
+    def realize(self) -> Buffer:
+        """The buffer, computed now if it has not been."""
+        if self.buffer is None or self.pending():
+            flush()
+            if self.buffer is None:
+                raise self.error or RuntimeError("the value of this tensor was lost")
+        return self.buffer
+
+    def take(self, other: Storage) -> None:
+        """Become the pending value of another storage too (the other one, if still held, gets bytes of its own)."""
+        owners = CURRENT.trace.owners
+        before = owners[other.index]
+        owners[other.index] = (*before, ref(self)) if isinstance(before, tuple) else (before, ref(self))
+        self.index, self.epoch = other.index, other.epoch
+        self.buffer = None
+        self.error = None
+
+    def outside(self) -> bool:
+        """Whether somebody outside can see the bytes now, so that reads and writes must happen at the call."""
+        return self.shared or (self.buffer is not None and bool(self.buffer.exported))
+
+    def nbytes(self) -> int:
+        return self.numel * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        state = "pending" if self.pending() else "ready"
+        return f"<storage of {self.numel} {self.dtype.name}, {state}, version {self.version}>"
+
+
+def numpy_bytes(storage: Storage) -> Any:
+    """The storage's bytes as a flat NumPy array of its stored type."""
+    return storage.realize().numpy(storage.dtype.numpy)[: storage.numel]

@@ -1,0 +1,129 @@
+"""Values: where a tensor's elements become Python's or NumPy's, and so where the engine must have computed them.
+
+In: tensors. Out: numbers, lists, arrays, text. Every function here is a synchronisation point (docs/engine.md lists them).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..base import dtype as dtypes
+from ..kernel import convert
+from .printing import format_tensor
+from .storage import Storage
+from .tensor import Tensor
+
+
+def window(x: Tensor) -> np.ndarray:
+    """A read-only look at the stored elements (bfloat16 as uint16 bits); not counted as an export."""
+    layout = x._layout
+    if layout.device.type == "meta":
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    kind = layout.dtype.numpy
+    flat = x._storage.realize().numpy(kind)
+    if layout.numel == 0:
+        return np.zeros(layout.shape, kind)
+    return np.lib.stride_tricks.as_strided(flat[layout.offset :], layout.shape, [s * kind.itemsize for s in layout.strides], writeable=False)
+
+
+def item(self: Tensor) -> Any:
+    """The one element as a Python number, as `torch.Tensor.item`."""
+    if self._layout.numel != 1:
+        raise RuntimeError(f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar")
+    found = window(self).reshape(())
+    return (convert.bfloat16_values(found).reshape(()) if self.dtype is dtypes.bfloat16 else found).item()
+
+
+def tolist(self: Tensor) -> Any:
+    """The elements as nested lists of Python numbers."""
+    found = window(self)
+    return (convert.bfloat16_values(found).reshape(found.shape) if self.dtype is dtypes.bfloat16 else found).tolist()
+
+
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The tensor's memory as a NumPy array: writes on either side are seen on the other, as `torch.Tensor.numpy`."""
+    if force:
+        self = self.detach()
+    if self.requires_grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self.dtype is dtypes.bfloat16:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    layout = self._layout
+    if layout.device.type == "meta":
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    storage: Storage = self._storage
+    size = layout.dtype.itemsize
+    buffer = storage.realize()
+    owner = buffer.owner if buffer.foreign else None
+    strides = tuple(s * size for s in layout.strides)
+    array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, layout.offset * size)
+    if owner is not None and not owner.flags.writeable:
+        array.flags.writeable = False
+    return array
+
+
+def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """`numpy.asarray(tensor)`."""
+    found = numpy(self)
+    if dtype is not None and found.dtype != dtype:
+        return found.astype(dtype)
+    return found.copy() if copy else found
+
+
+def text(self: Tensor, *, tensor_contents: Any = None) -> str:
+    """The printed form of a tensor, PyTorch's."""
+    meta = self._layout.device.type == "meta"
+    found = None if meta else window(self)
+    if found is not None and self.dtype is dtypes.bfloat16:
+        found = convert.bfloat16_values(found).reshape(found.shape)
+    function = self.grad_fn
+    return format_tensor(
+        found, dtype_name=self.dtype.name, default_dtype_name=dtypes.get_default_dtype().name, shape=self.shape,
+        device=str(self.device), requires_grad=self.requires_grad, grad_fn_name=function.name() if function is not None else None,
+    )  # fmt: skip
+
+
+def as_bool(self: Tensor) -> bool:
+    if self._layout.numel != 1:
+        what = "no values" if self._layout.numel == 0 else "more than one value"
+        raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+    return bool(item(self))
+
+
+def as_int(self: Tensor) -> int:
+    if self._layout.numel != 1:
+        raise RuntimeError(f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar")
+    return int(item(self))
+
+
+def as_float(self: Tensor) -> float:
+    return float(item(self))
+
+
+def as_complex(self: Tensor) -> complex:
+    return complex(item(self))
+
+
+def as_index(self: Tensor) -> int:
+    if self.dtype.kind not in ("int", "bool") or self._layout.numel != 1:
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(item(self))
+
+
+def length(self: Tensor) -> int:
+    if not self._layout.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self._layout.shape[0]
+
+
+def formatted(self: Tensor, specification: str) -> str:
+    return item(self).__format__(specification) if not self._layout.ndim and type(self) is Tensor else object.__format__(self, specification)
+
+
+METHODS = {
+    "item": item, "tolist": tolist, "numpy": numpy, "__array__": array_protocol, "__repr__": text, "__bool__": as_bool,
+    "__int__": as_int, "__float__": as_float, "__complex__": as_complex, "__index__": as_index, "__len__": length,
+    "__format__": formatted,
+}  # fmt: skip

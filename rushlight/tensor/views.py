@@ -1,0 +1,515 @@
+"""Views: tensors that are another window on the same memory, and how gradients flow through them.
+
+In: a tensor and a new geometry. Out: a tensor sharing its storage. Invariants: a view costs no trace entry; `_base` is the
+root of all views on a storage that has one; when the memory was overwritten on the tape, a view's `grad_fn` is made
+anew from its base on next use (`reattach`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from ..autograd.modes import MODE
+from ..autograd.tape import Edge, GradFn, gradient_edge
+from ..base.layout import Layout, Size, contiguous_strides, layout_of, normalize_axis, view_strides
+from ..ops import core
+from .tensor import Tensor, make_tensor
+
+
+class ViewGradFn(GradFn):
+    """The tape entry of a view: `inverse` maps the gradient back to the shape that was looked at."""
+
+    __slots__ = ("inverse", "title")
+
+    def __init__(self, title: str, edge: Edge, layout: Layout, inverse: Callable) -> None:
+        super().__init__([edge], (layout,))
+        self.title = title
+        self.inverse = inverse
+
+    def name(self) -> str:
+        return self.title + "Backward0"
+
+    def apply(self, grads: list) -> Sequence:
+        return (self.inverse(grads[0]),)
+
+
+class WriteGradFn(GradFn):
+    """The tape entry of memory after an in-place write through a view of it."""
+
+    __slots__ = ("base_layout", "view_layout")
+
+    def __init__(self, base: Tensor, view: Layout, value: Tensor) -> None:
+        edges: list[Edge | None] = [
+            gradient_edge(base) if base._requires_grad else None,
+            gradient_edge(value) if value.requires_grad else None,
+        ]
+        super().__init__(edges, (base._layout,))
+        self.base_layout = base._layout
+        self.view_layout = view
+
+    def name(self) -> str:
+        return "CopySlices"
+
+    def apply(self, grads: list) -> Sequence:
+        grad, base, view = grads[0], self.base_layout, self.view_layout
+        grad = core.restride(grad, base.strides)
+        offset = view.offset - base.offset
+        old = new = None
+        if self.edges[1] is not None:
+            new = grad.as_strided(view.shape, view.strides, offset)
+            if self.edges[0] is not None:
+                new = core.clone(new)
+        if self.edges[0] is not None:
+            flat = grad.as_strided((base.numel,), (1,), 0)
+            zero = core.full(tuple(view.shape), 0, base.dtype)
+            wiped = core.write_slice(flat, zero, view.strides, offset)
+            old = wiped.as_strided(base.shape, base.strides, 0)
+        return old, new
+
+
+def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
+    """The window `layout` on x's memory."""
+    result = make_tensor(x._storage, layout)
+    result._base = x._base if x._base is not None else x
+    result._cell = x._cell
+    result._attached = x._storage.rebased
+    if x.requires_grad and MODE.grad and layout.dtype.kind in ("float", "complex"):
+        result._grad_fn = ViewGradFn(title, gradient_edge(x), layout, inverse)
+        result._requires_grad = True
+    return result
+
+
+def reattach(view: Tensor) -> None:
+    """Give a view whose memory was overwritten on the tape an entry that leads to its base's."""
+    base = view._base
+    view._attached = view._storage.rebased
+    if base is None or not base._requires_grad:
+        return
+    view._grad_fn = ViewGradFn("AsStrided", gradient_edge(base), view._layout, strided_inverse(base._layout, view._layout))
+    view._output_nr = 0
+    view._requires_grad = True
+
+
+def strided_inverse(base: Layout, view: Layout) -> Callable:
+    """The gradient of any strided view of dense memory, back in the base's shape."""
+
+    def inverse(g: Tensor) -> Tensor:
+        flat = core.strided_backward(g, base.numel, view.strides, view.offset - base.offset)
+        return flat.as_strided(base.shape, base.strides, 0)
+
+    return inverse
+
+
+def _with(x: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> Layout:
+    layout = x._layout
+    return layout_of(shape, strides, layout.offset if offset is None else offset, layout.dtype, layout.device)
+
+
+def sizes(args: tuple) -> tuple[int, ...]:
+    """A shape given as several ints or as one sequence of them."""
+    if len(args) == 1 and not isinstance(args[0], int) and hasattr(args[0], "__iter__"):
+        args = tuple(args[0])
+    return tuple(a if a.__class__ is int else a.__index__() for a in args)
+
+
+def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """The shape with its one -1 worked out; RuntimeError where it does not fit."""
+    if -1 in shape:
+        if shape.count(-1) > 1:
+            raise RuntimeError("only one dimension can be inferred")
+        known = prod(n for n in shape if n != -1)
+        if known == 0 and numel == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                "can be any value and is ambiguous"
+            )
+        if known <= 0 or numel % known:
+            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+        return tuple(numel // known if n == -1 else n for n in shape)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"invalid shape dimension {min(shape)}")
+    if prod(shape) != numel:
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+    return shape
+
+
+def view(self: Tensor, *shape: Any, dtype: Any = None) -> Tensor:
+    """The same memory under another shape (or, given a dtype, its bytes read as that), as `torch.Tensor.view`."""
+    if dtype is not None or (len(shape) == 1 and type(shape[0]).__name__ == "dtype"):
+        from .bits import view_dtype
+
+        return view_dtype(self, dtype or shape[0])
+    wanted = infer_size(sizes(shape), self._layout.numel)
+    strides = view_strides(self._layout.shape, self._layout.strides, wanted)
+    if strides is None:
+        raise RuntimeError(
+            f"view size is not compatible with input tensor's size and stride: {list(self.shape)} with strides "
+            f"{list(self.stride())} cannot be seen as {list(wanted)} (at least one dimension spans across two contiguous "
+            "subspaces). Use .reshape(...) instead."
+        )
+    old = self._layout.shape
+    return view_of(self, _with(self, wanted, strides), "View", lambda g: g.reshape(old))
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """A view where one can have the shape, else a copy, as `torch.reshape`."""
+    wanted = infer_size(sizes(shape), input._layout.numel)
+    strides = view_strides(input._layout.shape, input._layout.strides, wanted)
+    if strides is None:
+        return core.reshape_copy(input, wanted)
+    old = input._layout.shape
+    return view_of(input, _with(input, wanted, strides), "View", lambda g: g.reshape(old))
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """Any window on the storage; RuntimeError where it would reach outside, as `torch.as_strided`."""
+    size, stride = sizes((size,)), sizes((stride,))
+    offset = input._layout.offset if storage_offset is None else storage_offset
+    if len(size) != len(stride):
+        raise RuntimeError(f"mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if any(n < 0 for n in size) or offset < 0:
+        raise RuntimeError(f"as_strided: sizes and offset must not be negative, got {list(size)} and {offset}")
+    layout = _with(input, size, stride, offset)
+    if layout.reach() > input._storage.numel and layout.device.type != "meta":
+        item = layout.dtype.itemsize
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
+            f"requiring a storage size of {layout.reach() * item} are out of bounds for storage of size "
+            f"{input._storage.numel * item}"
+        )
+    own = input._layout
+    if own.dense():
+        return view_of(input, layout, "AsStrided", strided_inverse(own, layout))
+    return view_of(input, layout, "AsStrided", _gather_inverse(own, layout))
+
+
+def _gather_inverse(own: Layout, view: Layout) -> Callable:
+    """As strided_inverse for an operand with gaps: through flat memory that spans both."""
+
+    def inverse(g: Tensor) -> Tensor:
+        numel = max(own.reach(), view.reach())
+        flat = core.strided_backward(g, numel, view.strides, view.offset)
+        return core.clone(flat.as_strided(own.shape, own.strides, own.offset))
+
+    return inverse
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """Dimension i of the result is dimension dims[i], as `torch.permute`."""
+    order = sizes(dims)
+    layout = input._layout
+    if len(order) != layout.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {layout.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    order = tuple(normalize_axis(d, layout.ndim) for d in order)
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    back = tuple(order.index(d) for d in range(len(order)))
+    made = _with(input, [layout.shape[d] for d in order], [layout.strides[d] for d in order])
+    return view_of(input, made, "Permute", lambda g: permute(g, back))
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged, as `torch.transpose`."""
+    layout = input._layout
+    a, b = normalize_axis(dim0, layout.ndim), normalize_axis(dim1, layout.ndim)
+    shape, strides = list(layout.shape), list(layout.strides)
+    if layout.ndim:
+        shape[a], shape[b], strides[a], strides[b] = shape[b], shape[a], strides[b], strides[a]
+    return view_of(input, _with(input, shape, strides), "Transpose", lambda g: transpose(g, a, b))
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors and scalars as they are, as `torch.t`."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    made = transpose(input, 0, 1) if input.ndim == 2 else view_of(input, input._layout, "T", lambda g: g)
+    if made._grad_fn is not None and made._grad_fn.__class__ is ViewGradFn:
+        made._grad_fn.title = "T"
+    return made
+
+
+def expand(self: Tensor, *shape: Any, implicit: bool = False) -> Tensor:
+    """Dimensions of length one (and new leading ones) repeated without copying, as `torch.Tensor.expand`."""
+    wanted = list(sizes(shape))
+    layout = self._layout
+    lead = len(wanted) - layout.ndim
+    if lead < 0:
+        raise RuntimeError(
+            f"expand({layout.dtype.name}{list(layout.shape)}, size={wanted}): the number of sizes provided ({len(wanted)}) "
+            f"must be greater or equal to the number of dimensions in the tensor ({layout.ndim})"
+        )
+    strides = [0] * len(wanted)
+    for d in range(len(wanted)):
+        have = layout.shape[d - lead] if d >= lead else 1
+        if wanted[d] == -1:
+            if d < lead:
+                raise RuntimeError(
+                    f"expand(): The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {d}"
+                )
+            wanted[d] = have
+        elif wanted[d] < 0 or (have not in (1, wanted[d])):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({wanted[d]}) must match the existing size ({have}) at non-singleton "
+                f"dimension {d}.  Target sizes: {wanted}.  Tensor sizes: {list(layout.shape)}"
+            )
+        if d >= lead and have == wanted[d]:
+            strides[d] = layout.strides[d - lead]
+    old = tuple(layout.shape)
+    return view_of(self, _with(self, wanted, strides), "Expand", lambda g: core.sum_to(g, old))
+
+
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """expand to another tensor's shape."""
+    return expand(self, other.shape)
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """expand under the name `torch.broadcast_to`."""
+    return expand(input, size)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """One element of a dimension, which is dropped, as `torch.select`."""
+    layout = input._layout
+    if not layout.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    axis = normalize_axis(dim, layout.ndim)
+    extent = layout.shape[axis]
+    index = index.__index__()
+    if not -extent <= index < extent:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(layout.shape)} at dimension {axis}")
+    index %= extent
+    shape, strides = list(layout.shape), list(layout.strides)
+    offset = layout.offset + index * strides[axis]
+    old = tuple(shape)
+    del shape[axis], strides[axis]
+    starts = tuple(index if d == axis else 0 for d in range(len(old)))
+
+    def inverse(g: Tensor) -> Tensor:
+        return core.slice_backward(unsqueeze(g, axis), old, starts, (1,) * len(old))
+
+    return view_of(input, _with(input, shape, strides, offset), "Select", inverse)
+
+
+def slice_view(input: Tensor, dim: int, start: int | None, stop: int | None, step: int | None = 1) -> Tensor:
+    """Every step-th element of a dimension from start to stop (Python's rules, step positive)."""
+    layout = input._layout
+    axis = normalize_axis(dim, layout.ndim)
+    step = 1 if step is None else step.__index__()
+    if step <= 0:
+        raise ValueError("step must be greater than zero")
+    start, stop, step = slice(start, stop, step).indices(layout.shape[axis])
+    length = max(0, (stop - start + step - 1) // step)
+    shape, strides = list(layout.shape), list(layout.strides)
+    old = tuple(shape)
+    offset = layout.offset + (start * strides[axis] if length else 0)
+    shape[axis] = length
+    strides[axis] *= step
+    starts = tuple(start if d == axis else 0 for d in range(len(old)))
+    steps = tuple(step if d == axis else 1 for d in range(len(old)))
+    return view_of(
+        input, _with(input, shape, strides, offset), "Slice", lambda g: core.slice_backward(g, old, starts, steps)
+    )
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements of a dimension from `start`, as `torch.narrow`."""
+    axis = normalize_axis(dim, input.ndim)
+    extent = input.shape[axis]
+    start = int(start)
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -extent <= start <= extent:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
+    start += extent if start < 0 else 0
+    if start + length > extent:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
+    return slice_view(input, axis, start, start + length)
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A new dimension of length one, as `torch.unsqueeze`."""
+    layout = input._layout
+    axis = normalize_axis(dim, layout.ndim + 1)
+    shape, strides = list(layout.shape), list(layout.strides)
+    strides.insert(axis, strides[axis] * max(shape[axis], 1) if axis < layout.ndim else 1)
+    shape.insert(axis, 1)
+    return view_of(input, _with(input, shape, strides), "Unsqueeze", lambda g: squeeze(g, axis))
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Dimensions of length one dropped (all, or those named), as `torch.squeeze`."""
+    layout = input._layout
+    if dim is None:
+        named = set(range(layout.ndim))
+    else:
+        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+        named = {normalize_axis(d, layout.ndim) for d in dims}
+    kept = [d for d in range(layout.ndim) if d not in named or layout.shape[d] != 1]
+    old = tuple(layout.shape)
+    made = _with(input, [layout.shape[d] for d in kept], [layout.strides[d] for d in kept])
+    return view_of(input, made, "Squeeze", lambda g: g.reshape(old))
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions as a new last one, as `torch.diagonal`."""
+    layout = input._layout
+    a, b = normalize_axis(dim1, layout.ndim), normalize_axis(dim2, layout.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rows, columns = layout.shape[a], layout.shape[b]
+    length = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    start = layout.offset + (offset * layout.strides[b] if offset >= 0 else -offset * layout.strides[a]) * (length > 0)
+    kept = [d for d in range(layout.ndim) if d not in (a, b)]
+    made = _with(
+        input, [layout.shape[d] for d in kept] + [length],
+        [layout.strides[d] for d in kept] + [layout.strides[a] + layout.strides[b]], start,
+    )  # fmt: skip
+    dense = layout_of(layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device)
+
+    def inverse(g: Tensor) -> Tensor:
+        window = diagonal(make_tensor(input_storage_like(dense), dense), offset, a, b)._layout
+        return strided_inverse(dense, window)(g)
+
+    return view_of(input, made, "Diagonal", inverse)
+
+
+def input_storage_like(layout: Layout) -> Any:
+    """A valueless storage, to work out geometry on."""
+    from .storage import Storage
+
+    return Storage(-1, 0, layout.numel, layout.dtype)
+
+
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows of a dimension, every `step`, as a new last dimension, as `torch.Tensor.unfold`."""
+    layout = self._layout
+    axis = normalize_axis(dimension, layout.ndim)
+    extent = layout.shape[axis] if layout.ndim else 1
+    if size > extent:
+        raise RuntimeError(f"maximum size for tensor at dimension {axis} is {extent} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    shape = list(layout.shape) or [1]
+    strides = list(layout.strides) or [1]
+    inner = strides[axis]
+    shape[axis] = (extent - size) // step + 1
+    strides[axis] *= step
+    if not layout.ndim:
+        shape, strides = [], []
+    made = _with(self, [*shape, size], [*strides, inner])
+    dense = layout_of(layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device)
+
+    def inverse(g: Tensor) -> Tensor:
+        window = unfold(make_tensor(input_storage_like(dense), dense), axis, size, step)._layout
+        return strided_inverse(dense, window)(g)
+
+    return view_of(self, made, "Unfold", inverse)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along a dimension, as `torch.unbind`."""
+    if not input.ndim:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    axis = normalize_axis(dim, input.ndim)
+    return tuple(select(input, axis, k) for k in range(input.shape[axis]))
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Consecutive pieces of a dimension, of one size or of listed sizes, as `torch.split`."""
+    axis = normalize_axis(dim, tensor.ndim)
+    if not tensor.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    extent = tensor.shape[axis]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0 or (size == 0 and extent):
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+        lengths = [min(size, extent - at) for at in range(0, extent, max(size, 1))] or [0]
+    else:
+        lengths = list(split_size_or_sections)
+        if sum(lengths) != extent:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {axis}), "
+                f"but got split_sizes={lengths}"
+            )
+    pieces, at = [], 0
+    for length in lengths:
+        pieces.append(slice_view(tensor, axis, at, at + length))
+        at += length
+    return tuple(pieces)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` pieces of equal size (the last may be short), as `torch.chunk`."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    axis = normalize_axis(dim, input.ndim)
+    extent = input.shape[axis]
+    size = (extent + chunks - 1) // chunks
+    return split(input, size, axis) if size else split(input, [0] * chunks, axis)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions start_dim to end_dim as one, as `torch.flatten`."""
+    ndim = input.ndim
+    if not ndim:
+        return reshape(input, (1,))
+    a, b = normalize_axis(start_dim, ndim), normalize_axis(end_dim, ndim)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    shape = input.shape
+    return input if a == b else reshape(input, (*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:  # noqa: A002
+    """One dimension as several, as `torch.unflatten`."""
+    axis = normalize_axis(dim, input.ndim)
+    wanted = infer_size(tuple(sizes), input.shape[axis])
+    return view(input, (*input.shape[:axis], *wanted, *input.shape[axis + 1 :]))
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved to other places, the rest kept in order, as `torch.movedim`."""
+    sources = [source] if isinstance(source, int) else list(source)
+    targets = [destination] if isinstance(destination, int) else list(destination)
+    if len(sources) != len(targets):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({sources} dims) should contain the same number of dims "
+            f"as destination ({targets} dims)"
+        )
+    sources = [normalize_axis(d, input.ndim) for d in sources]
+    targets = [normalize_axis(d, input.ndim) for d in targets]
+    for dims, word in ((sources, "source"), (targets, "destination")):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{word}` ({dims})")
+    rest = iter(d for d in range(input.ndim) if d not in sources)
+    placed = dict(zip(targets, sources))
+    return permute(input, [placed[d] if d in placed else next(rest) for d in range(input.ndim)])
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """view in another tensor's shape."""
+    return view(self, other.shape)
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """reshape to another tensor's shape."""
+    return reshape(self, other.shape)
+
+
+FUNCTIONS = (reshape, as_strided, permute, transpose, t, broadcast_to, select, narrow, unsqueeze, squeeze, diagonal, unbind, split,
+             chunk, flatten, unflatten, movedim)  # fmt: skip
+METHODS = (*FUNCTIONS, view, expand, expand_as, unfold, view_as, reshape_as)
+ALIASES = {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim, "ravel": flatten}
+
+__all__ = ["ALIASES", "FUNCTIONS", "METHODS", "Size", "view_of"]

@@ -1,0 +1,203 @@
+"""Data sets that live in folders: `root/class/file`, one folder per class.
+
+What comes in: a root folder. What goes out: `(sample, class index)` pairs, classes in sorted order
+of their folder names, samples in sorted order of their paths. Invariant: the order depends on the
+names alone, never on the file system.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from rushlight.utils.data import Dataset
+
+from .images import EXTENSIONS, read_image
+
+__all__ = [
+    "IMG_EXTENSIONS",
+    "DatasetFolder",
+    "ImageFolder",
+    "default_loader",
+    "find_classes",
+    "has_file_allowed_extension",
+    "is_image_file",
+    "make_dataset",
+    "pil_loader",
+]
+
+IMG_EXTENSIONS = EXTENSIONS
+
+Transform = Callable[[Any], Any]
+
+
+def has_file_allowed_extension(filename: str, extensions: str | tuple[str, ...]) -> bool:
+    """Say whether the name ends with one of `extensions`, in either case."""
+    return filename.lower().endswith(extensions)
+
+
+def is_image_file(filename: str) -> bool:
+    """Say whether the name ends like an image file's."""
+    return has_file_allowed_extension(filename, IMG_EXTENSIONS)
+
+
+def pil_loader(path: str) -> Image.Image:
+    """Open one image file as RGB; `ImageProblem` names a file that cannot be used."""
+    return read_image(path, "RGB")
+
+
+default_loader = pil_loader
+
+
+def find_classes(directory: str | Path) -> tuple[list[str], dict[str, int]]:
+    """Return the sorted names of the folders in `directory`, and the index of each.
+
+    Raises `FileNotFoundError` if there is none.
+    """
+    classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
+    if not classes:
+        raise FileNotFoundError(f"Couldn't find any class folder in {directory}.")
+    return classes, {name: index for index, name in enumerate(classes)}
+
+
+def make_dataset(
+    directory: str | Path,
+    class_to_idx: dict[str, int] | None = None,
+    extensions: str | tuple[str, ...] | None = None,
+    is_valid_file: Callable[[str], bool] | None = None,
+    allow_empty: bool = False,
+) -> list[tuple[str, int]]:
+    """List `(path, class index)` for each accepted file below each class folder.
+
+    Exactly one of `extensions` and `is_valid_file` says what is accepted. Raises
+    `FileNotFoundError` naming the classes without any such file, unless `allow_empty`.
+    """
+    if (extensions is None) == (is_valid_file is None):
+        raise ValueError("Both extensions and is_valid_file cannot be None or not None")
+    accepts = is_valid_file or (lambda path: has_file_allowed_extension(path, extensions or ()))
+    if class_to_idx is None:
+        class_to_idx = find_classes(directory)[1]
+    elif not class_to_idx:
+        raise ValueError("'class_to_index' must have at least one entry to collect any samples.")
+    samples: list[tuple[str, int]] = []
+    empty: list[str] = []
+    for name in sorted(class_to_idx):
+        found = [path for path in _files_below(Path(directory) / name) if accepts(path)]
+        samples += [(path, class_to_idx[name]) for path in found]
+        if not found:
+            empty.append(name)
+    if empty and not allow_empty:
+        supported = "" if extensions is None else f" Supported extensions are: {extensions}"
+        raise FileNotFoundError(
+            f"Found no valid file for the classes {', '.join(empty)} in {directory}.{supported}"
+        )
+    return samples
+
+
+def _files_below(folder: Path) -> list[str]:
+    """Every file below `folder`, links followed, sorted folder by folder."""
+    found: list[str] = []
+    for root, _, names in sorted(os.walk(folder, followlinks=True)):
+        found += [os.path.join(root, name) for name in sorted(names)]
+    return found
+
+
+class DatasetFolder(Dataset[tuple[Any, Any]]):
+    """Samples of any kind in one folder per class, opened by `loader`.
+
+    `extensions` or `is_valid_file` chooses the files; `transform` is applied to what `loader`
+    returns, `target_transform` to the class index. The attributes `classes`, `class_to_idx`,
+    `samples` and `targets` are torchvision's.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        loader: Callable[[str], Any],
+        extensions: tuple[str, ...] | None = None,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        self.root = str(root)
+        self.loader = loader
+        self.extensions = extensions
+        self.transform = transform
+        self.target_transform = target_transform
+        self.classes, self.class_to_idx = self.find_classes(self.root)
+        self.samples = self.make_dataset(
+            self.root, self.class_to_idx, extensions, is_valid_file, allow_empty
+        )
+        self.targets = [target for _, target in self.samples]
+
+    @staticmethod
+    def make_dataset(
+        directory: str | Path,
+        class_to_idx: dict[str, int],
+        extensions: tuple[str, ...] | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> list[tuple[str, int]]:
+        """List the samples; a subclass may find them its own way."""
+        return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """Name the classes; a subclass may keep only some, or order them differently."""
+        return find_classes(directory)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        path, target = self.samples[index]
+        sample = self.loader(path)
+        if self.transform is not None:
+            sample = self.transform(sample)
+        return sample, target if self.target_transform is None else self.target_transform(target)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Dataset {type(self).__name__}",
+            f"    Number of datapoints: {len(self)}",
+            f"    Root location: {self.root}",
+        ]
+        if self.transform is not None:
+            shown = repr(self.transform).replace("\n", "\n" + " " * 11)
+            lines += ["    StandardTransform", f"Transform: {shown}"]
+        return "\n".join(lines)
+
+
+class ImageFolder(DatasetFolder):
+    """Images in one folder per class: `root/dog/xxx.png`, `root/cat/123.jpg`.
+
+    >>> import os, tempfile
+    >>> from PIL import Image
+    >>> import rushlight as rl
+    >>> root = tempfile.mkdtemp()
+    >>> for name in ("cat", "dog"):
+    ...     os.mkdir(os.path.join(root, name))
+    ...     Image.new("RGB", (4, 3), "teal").save(os.path.join(root, name, "1.png"))
+    >>> data = rl.vision.ImageFolder(root, transform=rl.vision.transforms.ToTensor())
+    >>> data.classes, data[1][0].shape, data[1][1]
+    (['cat', 'dog'], torch.Size([3, 3, 4]), 1)
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        loader: Callable[[str], Any] = default_loader,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        extensions = IMG_EXTENSIONS if is_valid_file is None else None
+        super().__init__(
+            root, loader, extensions, transform, target_transform, is_valid_file, allow_empty
+        )
+        self.imgs = self.samples
