@@ -1,9 +1,11 @@
-"""Writes LLVM text line by line: numbers with operators, and the module that collects what they need.
+"""Writes LLVM text line by line: numbers with operators, and the module that collects what they
+need.
 
-In: the calls of an emitter, such as `x * 2.0 + y`. Out: lines of one LLVM function, the declarations and the
-helper functions that these lines refer to. Invariant: a `Number` is one SSA value, scalar (lanes == 0) or a vector;
-operators never mix lane counts or dtypes, Python numbers become constants of the other operand's type; no
-instruction carries fast-math flags, and a multiplication is fused with an addition only by `fma`.
+In: the calls of an emitter, such as `x * 2.0 + y`. Out: lines of one LLVM function, the
+declarations and the helper functions that these lines refer to. Invariant: a `Number` is one SSA
+value, scalar (lanes == 0) or a vector; operators never mix lane counts or dtypes, Python numbers
+become constants of the other operand's type; no instruction carries fast-math flags, and a
+multiplication is fused with an addition only by `fma`.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from functools import cache
 from .isa import Isa
 
 _TYPES = {
-    "bool": "i1", "uint8": "i8", "int8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32", "uint32": "i32",
-    "int64": "i64", "uint64": "i64", "float16": "half", "float32": "float", "float64": "double",
+    "bool": "i1", "uint8": "i8", "int8": "i8", "int16": "i16", "uint16": "i16",
+    "int32": "i32", "uint32": "i32", "int64": "i64", "uint64": "i64",
+    "float16": "half", "float32": "float", "float64": "double",
 }  # fmt: skip
 _FLOAT_BITS = {"half": 16, "float": 32, "double": 64}
 BITS = {name: _FLOAT_BITS.get(t) or int(t[1:]) for name, t in _TYPES.items()}
@@ -47,7 +50,10 @@ def suffix(dtype: str, lanes: int) -> str:
 
 
 def literal(value: float | int | bool, dtype: str) -> str:
-    """A scalar constant as LLVM writes it; floats are rounded to `dtype` and given by their bits."""
+    """A scalar constant as LLVM writes it.
+
+    Floats are rounded to `dtype` and given by their bits.
+    """
     if dtype == "bool":
         return "true" if value else "false"
     if is_float(dtype):
@@ -61,7 +67,7 @@ def literal(value: float | int | bool, dtype: str) -> str:
 def _single(number: float) -> float:
     """A float rounded to float32; what is too large becomes infinite."""
     try:
-        return struct.unpack("<f", struct.pack("<f", number))[0]
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")
 
@@ -116,7 +122,9 @@ class Number:
 
     def _operate(self, instruction: str, other: Operand, dtype: str | None = None) -> Number:
         right = other.text if isinstance(other, Number) else self.constant(other).text
-        name = self.builder.line(f"{instruction} {type_text(self.dtype, self.lanes)} {self.text}, {right}")
+        name = self.builder.line(
+            f"{instruction} {type_text(self.dtype, self.lanes)} {self.text}, {right}"
+        )
         return Number(self.builder, name, dtype or self.dtype, self.lanes)
 
     def __add__(self, other: Operand) -> Number:
@@ -209,7 +217,10 @@ class Number:
         yes = yes if isinstance(yes, Number) else pattern.constant(yes)
         no = no if isinstance(no, Number) else pattern.constant(no)
         return Number(
-            self.builder, self.builder.line(f"select {self.typed}, {yes.typed}, {no.typed}"), yes.dtype, yes.lanes
+            self.builder,
+            self.builder.line(f"select {self.typed}, {yes.typed}, {no.typed}"),
+            yes.dtype,
+            yes.lanes,
         )
 
     def convert(self, instruction: str, dtype: str) -> Number:
@@ -285,7 +296,9 @@ class Builder:
 
     def constant(self, value: float | int | bool, dtype: str, lanes: int = 0) -> Number:
         sign = "-" if isinstance(value, float) and str(value).startswith("-") else ""
-        return Number(self, constant_text(value, dtype, lanes, sign + type(value).__name__), dtype, lanes)
+        return Number(
+            self, constant_text(value, dtype, lanes, sign + type(value).__name__), dtype, lanes
+        )
 
     def number(self, text: str, dtype: str, lanes: int = 0) -> Number:
         return Number(self, text, dtype, lanes)
@@ -305,7 +318,12 @@ class Builder:
         first = arguments[0]
         full = f"llvm.{name}.{suffix(first.dtype, first.lanes)}"
         self.declare(full, first.type, [a.type for a in arguments])
-        return Number(self, self.call(full, first.type, [a.typed for a in arguments]), first.dtype, first.lanes)
+        return Number(
+            self,
+            self.call(full, first.type, [a.typed for a in arguments]),
+            first.dtype,
+            first.lanes,
+        )
 
     def splat(self, number: Number, lanes: int) -> Number:
         """A scalar in every lane; constants need no instruction."""
@@ -315,21 +333,27 @@ class Builder:
             return Number(self, f"splat ({number.type} {number.text})", number.dtype, lanes)
         vector = type_text(number.dtype, lanes)
         one = self.line(f"insertelement {vector} poison, {number.typed}, i64 0")
-        every = self.line(f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer")
+        every = self.line(
+            f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer"
+        )
         return Number(self, every, number.dtype, lanes)
 
     def lane(self, vector: Number, index: str) -> Number:
         """One lane of a vector as a scalar."""
-        return Number(self, self.line(f"extractelement {vector.typed}, i64 {index}"), vector.dtype, 0)
+        return Number(
+            self, self.line(f"extractelement {vector.typed}, i64 {index}"), vector.dtype, 0
+        )
 
     def shuffle(self, vector: Number, order: Sequence[int]) -> Number:
         """The lanes of `vector` in another order or number."""
         mask = ", ".join(f"i32 {i}" for i in order)
-        text = self.line(f"shufflevector {vector.typed}, {vector.type} poison, <{len(order)} x i32> <{mask}>")
+        text = self.line(
+            f"shufflevector {vector.typed}, {vector.type} poison, <{len(order)} x i32> <{mask}>"
+        )
         return Number(self, text, vector.dtype, len(order))
 
     def rarely(self, condition: Number, usual: Number, compute: Callable[[], Number]) -> Number:
-        """`usual`, or what `compute` writes into a block of its own where a scalar condition holds."""
+        """`usual`, or where a scalar condition holds what `compute` writes, in its own block."""
         seldom, after = self.fresh_label("rare"), self.fresh_label("after")
         before = self.block
         self.effect(f"br {condition.typed}, label %{seldom}, label %{after}")

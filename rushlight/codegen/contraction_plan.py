@@ -55,11 +55,11 @@ PACK_STRIDE = 1024
 PACK_ROW_TILES = 4
 # What reading such a panel costs against reading as much of A.
 PACK_COST = 4
-# A sum is split until a task has this many tiles, into at most so many parts, if each result is
-# the sum of at least PART_COST products (each part costs one more addition and its memory).
-TASK_TILES = 12
+# A sum is split until a task has this many tiles, into at most so many parts of at least this
+# many products to a result (each part costs one more addition and its memory).
+TASK_TILES = 48
 MOST_PARTS = 32
-PART_COST = 1024
+PART_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -285,9 +285,11 @@ def _choose_tile(
                 cost *= 1 + EDGE_PENALTY * edges
                 if height > CROWDED_ROWS and _crowded(row, choice, item_bytes):
                     cost *= 1 + CROWDED_PENALTY
-                best = min(best or (cost, index, vectors, height), (cost, index, vectors, height))
+                # Of equals, the wider: each row of C is then written in one go.
+                key = cost, index, -vectors, height
+                best = min(best or key, key)
     assert best is not None
-    _, index, vectors, height = best
+    index, vectors, height = best[1], -best[2], best[3]
     choice = choices[vectors, index]
     offsets, loops = _tile_rows(row, choice, height, len(vector_strides))
     return Tile(offsets, vectors, lanes), loops, choice.extent % height
@@ -415,22 +417,17 @@ def suggested_parts(spec: Contraction, isa: Isa) -> tuple[int, int] | None:
     read all pixels. With its sum in parts a task has many tiles of few pixels.
     """
     plan = make_plan(spec, isa)
-    tiles = prod(plan.counts)
-    work = spec.multiplications // TASK_MULTIPLICATIONS
-    tasks = min(MOST_TASKS, work)
-    wanted = min(MOST_PARTS, work, ceil(tasks * TASK_TILES / max(1, tiles)))
     outputs = prod(axis.extent for axis in spec.axes if axis.c != 0)
-    if wanted <= 1 or outputs * PART_COST > spec.multiplications:
+    if outputs == 0:
         return None
+    work = spec.multiplications // TASK_MULTIPLICATIONS
+    wanted = ceil(min(MOST_TASKS, work) * TASK_TILES / prod(plan.counts))
+    wanted = min(wanted, work, MOST_PARTS, spec.multiplications // outputs // PART_LENGTH)
     best: tuple[int, int, int] | None = None
     for index, axis in enumerate(spec.axes):
         if axis.c == 0:
-            divisors = [size for size in range(1, MOST_PARTS + 1) if axis.extent % size == 0]
-            parts = next((size for size in divisors if size >= wanted), divisors[-1])
-            rank = (min(parts, wanted), abs(axis.a) + abs(axis.b), -index)
+            fitting = [size for size in range(1, wanted + 1) if axis.extent % size == 0]
+            # Of equals, the loop with the longest steps: each part then reads a place of its own.
+            rank = max(fitting, default=1), abs(axis.a) + abs(axis.b), index
             best = max(best or rank, rank)
-    if best is None or best[0] == 1:
-        return None
-    axis = spec.axes[-best[2]]
-    divisors = [size for size in range(1, MOST_PARTS + 1) if axis.extent % size == 0]
-    return -best[2], next((size for size in divisors if size >= wanted), divisors[-1])
+    return (best[2], best[0]) if best is not None and best[0] > 1 else None

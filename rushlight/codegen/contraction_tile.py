@@ -232,10 +232,11 @@ class TileEmitter:
 
     def _product(self, a: str, b: str, ahead: tuple[int, int], total: list[str]) -> list[str]:
         """One step of the sum: every row times every vector, each operand loaded once."""
-        loaded: dict[tuple[int, int], str] = {}
+        loaded: dict[tuple[int, int, str | None], str] = {}
 
         def fetch(operand: int, pointer: str, row: int, vector: int) -> str:
-            key = operand, self._bytes(operand, row, vector)
+            # The same address may be wanted whole by one vector and masked by another.
+            key = operand, self._bytes(operand, row, vector), self.shape.mask(vector)
             if key not in loaded:
                 loaded[key] = self._operand(pointer, operand, row, vector, ahead[operand])
             return loaded[key]
@@ -452,6 +453,11 @@ class TileEmitter:
         mask = self.shape.mask(vector)
         if mask is None:
             writer.line(f"store {stored} {value}, ptr {address}, align {align}")
+            return
+        if self.shape.columns - vector * lanes == 1:
+            # LLVM 22 stores four bytes for one masked lane of a narrowed vector: say it plainly.
+            one = writer.value(f"extractelement {stored} {value}, i64 0")
+            writer.line(f"store {STORED[dtype]} {one}, ptr {address}, align {align}")
             return
         function = f"llvm.masked.store.{suffix(lanes, STORED[dtype])}.p0"
         writer.declarations.add(f"declare void @{function}({stored}, ptr, i32, <{lanes} x i1>)")

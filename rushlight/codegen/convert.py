@@ -1,8 +1,9 @@
 """Conversions between dtypes, and between registers and storage, as LLVM text.
 
-In: `Number`s. Out: `Number`s. Invariant: total, with the results of kernel/convert.py bit for bit (NaN payloads
-apart): no conversion is poison for NaN or for what does not fit. float16 and bfloat16 live in float32 registers that
-hold only values of theirs; in memory bool is a byte and bfloat16 the upper half of a float32.
+In: `Number`s. Out: `Number`s. Invariant: total, with the results of kernel/convert.py bit for bit
+(NaN payloads apart): no conversion is poison for NaN or for what does not fit. float16 and bfloat16
+live in float32 registers that hold only values of theirs; in memory bool is a byte and bfloat16 the
+upper half of a float32.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How each arithmetic primitive is written in LLVM: one row per name of kernel/primitives.py.
 
-In: `Number`s in registers of one dtype. Out: a `Number`. Invariant: a row gives the same bits for a scalar and for any
-number of lanes, and the bits of the NumPy meaning except for the functions of vector_math.py and libm, which are
-within 2 units in the last place. float16 and bfloat16 arrive as float32; `compute` rounds after every op.
+In: `Number`s in registers of one dtype. Out: a `Number`. Invariant: a row gives the same bits for a
+scalar and for any number of lanes, and the bits of the NumPy meaning except for the functions of
+vector_math.py and libm, which are within 2.5 units in the last place. float16 and bfloat16 arrive
+as float32; `compute` rounds after every op.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Row = Callable[..., Number]
 
 # Results of these are values of the dtype without rounding.
 _CLOSED = frozenset(
-    "neg abs where maximum minimum fmax fmin copysign sign floor ceil round trunc".split()
+    """neg abs where maximum minimum fmax fmin copysign sign floor ceil round trunc
+    """.split()  # noqa: SIM905 - a table of names
 )
 
 
@@ -30,7 +32,7 @@ def compute(op: str, arguments: Sequence[Number], dtype: str) -> Number:
     return round_narrow(result, dtype) if rounds else result
 
 
-# ------------------------------------------------------------------------------------------------------ division
+# ----------------------------------------------------------------------------------------- division
 
 
 def integer_constant(x: Number) -> int | None:
@@ -42,8 +44,9 @@ def integer_constant(x: Number) -> int | None:
 def _quotient(a: Number, b: Number) -> Number:
     """Toward zero, for divisors other than 0 and -1.
 
-    Vectors of up to 32 bits divide as floats of more than twice the precision needed: a quotient that is no integer
-    is at least 1 / |a| away from one, relatively, so truncating the rounded quotient is exact.
+    Vectors of up to 32 bits divide as floats of more than twice the precision needed: a quotient
+    that is no integer is at least 1 / |a| away from one, relatively, so truncating the rounded
+    quotient is exact.
     """
     if not a.lanes or BITS[a.dtype] == 64 or integer_constant(b) is not None:
         return a.signed_divide(b)
@@ -84,7 +87,11 @@ def _fmod(a: Number, b: Number) -> Number:
 
 def _remainder(a: Number, b: Number) -> Number:
     rest = _fmod(a, b)
-    return _opposite(rest, b).choose(rest + b, rest) if is_float(a.dtype) or is_signed(a.dtype) else rest
+    return (
+        _opposite(rest, b).choose(rest + b, rest)
+        if is_float(a.dtype) or is_signed(a.dtype)
+        else rest
+    )
 
 
 def _floor_divide(a: Number, b: Number) -> Number:
@@ -110,7 +117,7 @@ def _floor_divide_floats(a: Number, b: Number) -> Number:
     return b.equals(0.0).choose(ratio, whole)
 
 
-# ------------------------------------------------------------------------------------------------------ integers
+# ----------------------------------------------------------------------------------------- integers
 
 
 def _power(a: Number, b: Number) -> Number:
@@ -135,7 +142,11 @@ def _integer_power(a: Number, b: Number) -> Number:
     result = (rest & 1).differs(0).choose(result * base, result)
     base, rest = base * base, rest.bits("u" + a.dtype.lstrip("u")) >> 1
     for name, value in zip(names[3:], (base, rest, result), strict=True):
-        builder.effect(f"{name} = or {a.type} {value.text}, zeroinitializer" if a.lanes else f"{name} = or {a.type} {value.text}, 0")
+        builder.effect(
+            f"{name} = or {a.type} {value.text}, zeroinitializer"
+            if a.lanes
+            else f"{name} = or {a.type} {value.text}, 0"
+        )
     more = builder.any(rest.differs(0))
     builder.effect(f"br {more.typed}, label %{label}, label %done")
     builder.start_block("done")
@@ -147,7 +158,10 @@ def _integer_power(a: Number, b: Number) -> Number:
 
 
 def _shift(a: Number, count: Number, left: bool) -> Number:
-    """Shifts are poison for counts of all the bits and more: those get the result of kernel/primitives.py."""
+    """Shifts are poison for counts of all the bits and more.
+
+    Those get the result of kernel/primitives.py.
+    """
     bits = BITS[a.dtype]
     unsigned = count.bits("u" + count.dtype.lstrip("u"))
     fits = unsigned < bits
@@ -158,7 +172,7 @@ def _shift(a: Number, count: Number, left: bool) -> Number:
     return fits.choose(a >> fits.choose(count, 0), 0)
 
 
-# ------------------------------------------------------------------------------------------------- simple floats
+# ------------------------------------------------------------------------------------ simple floats
 
 
 def _maximum(a: Number, b: Number) -> Number:
@@ -188,7 +202,11 @@ def _absolute(a: Number) -> Number:
 
 
 def _sign(a: Number) -> Number:
-    below = (a < 0).choose(a.constant(-1), a.constant(0)) if is_float(a.dtype) or is_signed(a.dtype) else a.constant(0)
+    below = (
+        (a < 0).choose(a.constant(-1), a.constant(0))
+        if is_float(a.dtype) or is_signed(a.dtype)
+        else a.constant(0)
+    )
     return (a > 0).choose(1, below)
 
 
@@ -227,7 +245,7 @@ def _hypot(a: Number, b: Number) -> Number:
     return (_infinite(a) | _infinite(b)).choose(float("inf"), length)
 
 
-# --------------------------------------------------------------------------------------------------------- table
+# -------------------------------------------------------------------------------------------- table
 
 
 def _function(name: str) -> Row:
@@ -292,6 +310,6 @@ ROWS: dict[str, Row] = {
     "isfinite": _finite,
     "signbit": _sign_bit,
 }
-_NAMES = """exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh
-    erf erfc erfinv lgamma digamma sigmoid"""
+_NAMES = """exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh
+    asinh acosh atanh erf erfc erfinv lgamma digamma sigmoid"""
 ROWS.update({name: _function(name) for name in _NAMES.split()})

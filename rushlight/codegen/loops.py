@@ -1,23 +1,28 @@
-"""Kernel -> LLVM text: loops, lanes and addresses; the vectorisation is ours, LLVM only selects instructions.
+"""Kernel -> LLVM text: loops, lanes and addresses; the vectorisation is ours, LLVM only selects
+instructions.
 
 In: kernels of IR 2 that `kernel/verify.py` accepts. Out: functions
 
     define void @name(ptr %buffers, ptr %scalars, ptr %status, i64 %begin, i64 %end)
 
-that perform tasks begin..end-1 (a task is `block` iterations of the collapsed parallel loops); %buffers points to the
-parameters' addresses, %scalars to 8-byte slots, %status to one int64. Invariants: results do not depend on how tasks
-are divided among calls; a masked lane computes what an unmasked one does and never touches memory; lanes of a
-reduction are joined in one fixed order.
+that perform tasks begin..end-1 (a task is `block` iterations of the collapsed parallel loops);
+%buffers points to the parameters' addresses, %scalars to 8-byte slots, %status to one int64.
+Invariants: results do not depend on how tasks are divided among calls; a masked lane computes what
+an unmasked one does and never touches memory; lanes of a reduction are joined in one fixed order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from rushlight.kernel.convert import round_to
 from rushlight.kernel.ir import Carried, Kernel, Let, Load, Loop, Statement, Store
 from rushlight.kernel.primitives import COMBINES, PRIMITIVES, neutral
 
-from . import analysis, emit as rows
+from . import analysis
+from . import emit as rows
 from .builder import Builder, Module, Number, is_float
 from .convert import cast, register_dtype, round_narrow
 from .isa import Isa
@@ -39,7 +44,10 @@ def emit_module(kernels: Sequence[Kernel], isa: Isa) -> str:
 
 
 class _Emitter:
-    """Writes one kernel. `values` maps names to registers; inside the vector loop `lanes` and `mask` are set."""
+    """Writes one kernel. `values` maps names to registers.
+
+    Inside the vector loop `lanes` and `mask` are set.
+    """
 
     def __init__(self, kernel: Kernel, module: Module) -> None:
         self.kernel = kernel
@@ -57,10 +65,13 @@ class _Emitter:
         self.parallel_loops()
         self.builder.effect("br label %return")
         self.builder.start_block("return")
-        head = f"define void @{self.kernel.name}(ptr %buffers, ptr %scalars, ptr %status, i64 %begin, i64 %end) {{"
-        return "\n".join([head, "entry:", *self.builder.entry, *self.builder.lines, "ret void", "}"])
+        given = "ptr %buffers, ptr %scalars, ptr %status, i64 %begin, i64 %end"
+        head = f"define void @{self.kernel.name}({given}) {{"
+        return "\n".join(
+            [head, "entry:", *self.builder.entry, *self.builder.lines, "ret void", "}"]
+        )
 
-    # -------------------------------------------------------------------------------------------------- tasks
+    # ---------------------------------------------------------------------------------------- tasks
 
     def parallel_loops(self) -> None:
         """begin..end -> a range of the collapsed parallel index, and the loops over it."""
@@ -88,7 +99,9 @@ class _Emitter:
         self.builder.start_block(start)
         self.collapsed(loops, body, first, last)
 
-    def collapsed(self, loops: list[Loop], body: Sequence[Statement], first: str, last: str) -> None:
+    def collapsed(
+        self, loops: list[Loop], body: Sequence[Statement], first: str, last: str
+    ) -> None:
         """Iterations first..last-1 of the nest, in row-major order.
 
         A vector loop takes the rest of its row at a time, every other nest one iteration at a time.
@@ -107,7 +120,9 @@ class _Emitter:
             return
         self.flat_loop(live, row, body, first, last)
 
-    def flat_loop(self, live: list[Loop], row: Loop | None, body: Sequence[Statement], first: str, last: str) -> None:
+    def flat_loop(
+        self, live: list[Loop], row: Loop | None, body: Sequence[Statement], first: str, last: str
+    ) -> None:
         line, builder = self.builder.line, self.builder
         width = row.extent if row else 1
         flat = [first, *self.decompose(live, first, width)]
@@ -127,7 +142,11 @@ class _Emitter:
         else:
             count = "1"
             self.scoped(body)
-        following = [line(f"add i64 {here}, {count}"), *self.advance(live, indices), *(["0"] if row else [])]
+        following = [
+            line(f"add i64 {here}, {count}"),
+            *self.advance(live, indices),
+            *(["0"] if row else []),
+        ]
         more = line(f"icmp ult i64 {following[0]}, {last}")
         head.close(following, more)
 
@@ -154,7 +173,7 @@ class _Emitter:
             following.append(stepped)
         return following[::-1]
 
-    # -------------------------------------------------------------------------------------------------- loops
+    # ---------------------------------------------------------------------------------------- loops
 
     def scoped(self, body: Sequence[Statement]) -> None:
         """Statements whose values end with them."""
@@ -188,7 +207,10 @@ class _Emitter:
         self.types[c.name] = c.dtype
 
     def hoist(self, body: Sequence[Statement]) -> None:
-        """Compute before a loop what does not change in it; memory only where nothing in the kernel writes it."""
+        """Compute before a loop what does not change in it.
+
+        Memory only where nothing in the kernel writes it.
+        """
         for statement in analysis.walk(body):
             if isinstance(statement, Let) and statement.name not in self.values:
                 known = all(a in self.values for a in statement.arguments)
@@ -211,13 +233,19 @@ class _Emitter:
         """One iteration after another; inside of the vector loop, carried values may be vectors."""
         if self.lanes:
             self.spread((loop,))
-        starts = [self.vector(c.initial) if c.name in self.varying else self.values[c.initial] for c in loop.carried]
+        starts = [
+            self.vector(c.initial) if c.name in self.varying else self.values[c.initial]
+            for c in loop.carried
+        ]
         if loop.extent == 1:
             ends = self.iteration(loop, "0", starts)
         else:
             types = ["i64", *(s.type for s in starts)]
             head = _Head(self.builder, types, ["0", *(s.text for s in starts)])
-            here = [Number(self.builder, n, s.dtype, s.lanes) for n, s in zip(head.names[1:], starts, strict=True)]
+            here = [
+                Number(self.builder, n, s.dtype, s.lanes)
+                for n, s in zip(head.names[1:], starts, strict=True)
+            ]
             ends = self.iteration(loop, head.names[0], here)
             index = self.builder.line(f"add i64 {head.names[0]}, 1")
             more = self.builder.line(f"icmp ult i64 {index}, {loop.extent}")
@@ -233,28 +261,35 @@ class _Emitter:
         for c, value in zip(loop.carried, carried, strict=True):
             self.keep(c, value)
         self.statements(loop.body)
-        ends = [self.vector(c.next) if c.name in self.varying else self.values[c.next] for c in loop.carried]
+        ends = [
+            self.vector(c.next) if c.name in self.varying else self.values[c.next]
+            for c in loop.carried
+        ]
         self.values, self.memory.splats = values, splats
         self.memory.leave(loop.index)
         return ends
 
-    # ---------------------------------------------------------------------------------------------- vector loop
+    # ---------------------------------------------------------------------------------- vector loop
 
     def vector_loop(self, loop: Loop) -> None:
-        """Whole vectors, then the rest under a mask, then the join of carried lanes; the extent is known."""
+        """Whole vectors, then the rest under a mask, then the join of carried lanes.
+
+        The extent is known.
+        """
         self.open_lanes(loop)
         lanes, builder = self.lanes, self.builder
-        carried = [builder.constant(neutral(c.combine, c.dtype), register_dtype(c.dtype), lanes) for c in loop.carried]
+        carried = [
+            builder.constant(neutral(c.combine, c.dtype), register_dtype(c.dtype), lanes)
+            for c in loop.carried
+        ]
         whole = loop.extent // lanes * lanes
-        if whole == lanes:
+        if 0 < whole < loop.extent and analysis.runs_masked(loop, builder.module.isa):
+            whole = loop.extent
+            carried = self.vectors(loop, "0", str(whole), carried, masked=True)
+        elif whole == lanes:
             carried = self.iteration(loop, "0", carried)
         elif whole:
-            head = _Head(builder, ["i64", *(c.type for c in carried)], ["0", *(c.text for c in carried)])
-            here = [Number(builder, n, c.dtype, lanes) for n, c in zip(head.names[1:], carried, strict=True)]
-            carried = self.iteration(loop, head.names[0], here)
-            index = builder.line(f"add i64 {head.names[0]}, {lanes}")
-            more = builder.line(f"icmp ult i64 {index}, {whole}")
-            head.close([index, *(c.text for c in carried)], more)
+            carried = self.vectors(loop, "0", str(whole), carried, masked=False)
         if whole < loop.extent:
             flags = ", ".join(f"i1 {str(i < loop.extent - whole).lower()}" for i in range(lanes))
             self.memory.mask = mask = builder.number(f"<{flags}>", "bool", lanes)
@@ -263,6 +298,32 @@ class _Emitter:
         self.close_lanes()
         for c, value in zip(loop.carried, carried, strict=True):
             self.keep(c, self.join(c, value))
+
+    def vectors(
+        self, loop: Loop, start: str, stop: str, carried: Sequence[Number], masked: bool
+    ) -> list[Number]:
+        """Vector after vector while the index is below `stop`; `masked`.
+
+        The last one may reach over it.
+        """
+        builder, line = self.builder, self.builder.line
+        head = _Head(
+            builder, ["i64", *(c.type for c in carried)], [start, *(c.text for c in carried)]
+        )
+        here = [
+            Number(builder, n, c.dtype, self.lanes)
+            for n, c in zip(head.names[1:], carried, strict=True)
+        ]
+        if masked:
+            self.memory.mask = self.first_lanes(line(f"sub i64 {stop}, {head.names[0]}"))
+        ends = self.iteration(loop, head.names[0], here)
+        if self.memory.mask is not None:
+            ends = [
+                self.memory.mask.choose(end, start) for end, start in zip(ends, here, strict=True)
+            ]
+        index = line(f"add i64 {head.names[0]}, {self.lanes}")
+        head.close([index, *(end.text for end in ends)], line(f"icmp slt i64 {index}, {stop}"))
+        return ends
 
     def open_lanes(self, loop: Loop) -> None:
         self.lanes = self.memory.lanes = analysis.lane_count(loop, self.builder.module.isa)
@@ -284,6 +345,14 @@ class _Emitter:
         self.open_lanes(loop)
         tail, done = builder.fresh_label("tail"), builder.fresh_label("done")
         position = start
+        if (
+            loop.extent > self.lanes
+            and loop.extent % self.lanes
+            and analysis.runs_masked(loop, builder.module.isa)
+        ):
+            self.vectors(loop, start, stop, (), masked=True)
+            self.close_lanes()
+            return
         if loop.extent >= self.lanes:
             position = self.whole_vectors(loop, start, stop)
         if loop.extent % self.lanes:
@@ -302,13 +371,18 @@ class _Emitter:
         builder, line = self.builder, self.builder.line
         limit = line(f"sub i64 {stop}, {self.lanes - 1}")
         some = line(f"icmp slt i64 {start}, {limit}")
-        before, enter, after = builder.block, builder.fresh_label("whole"), builder.fresh_label("after")
+        before, enter, after = (
+            builder.block,
+            builder.fresh_label("whole"),
+            builder.fresh_label("after"),
+        )
         builder.effect(f"br i1 {some}, label %{enter}, label %{after}")
         builder.start_block(enter)
-        head = _Head(builder, ["i64"], [start])
-        self.iteration(loop, head.names[0], ())
-        following = line(f"add i64 {head.names[0]}, {self.lanes}")
-        head.close([following], line(f"icmp slt i64 {following}, {limit}"))
+        self.vectors(loop, start, limit, (), masked=False)
+        # where they end: the first place of this alignment from which a whole vector does not fit
+        count = line(f"sub i64 {stop}, {start}")
+        whole = line(f"and i64 {count}, {-self.lanes}")
+        following = line(f"add i64 {start}, {whole}")
         end = builder.block
         builder.effect(f"br label %{after}")
         builder.start_block(after)
@@ -316,21 +390,33 @@ class _Emitter:
 
     def first_lanes(self, count: str) -> Number:
         """The mask of the first `count` lanes."""
-        narrow = Number(self.builder, self.builder.line(f"trunc i64 {count} to i32"), "uint32", 0)
+        line = self.builder.line
+        fits = line(f"icmp ult i64 {count}, {self.lanes}")
+        within = line(f"select i1 {fits}, i64 {count}, i64 {self.lanes}")
+        narrow = Number(self.builder, line(f"trunc i64 {within} to i32"), "uint32", 0)
         lanes = ", ".join(f"i32 {i}" for i in range(self.lanes))
-        return Number(self.builder, f"<{lanes}>", "uint32", self.lanes) < self.builder.splat(narrow, self.lanes)
+        return Number(self.builder, f"<{lanes}>", "uint32", self.lanes) < self.builder.splat(
+            narrow, self.lanes
+        )
 
     def join(self, c: Carried, value: Number) -> Number:
-        """Lanes -> one value: the upper half onto the lower until one is left, then the initial value."""
+        """Lanes -> one value.
+
+        The upper half onto the lower until one is left, then the initial value.
+        """
         primitive = COMBINES[c.combine].primitive
         while value.lanes > 2:
             half = value.lanes // 2
             low = self.builder.shuffle(value, range(half))
-            value = rows.compute(primitive, (low, self.builder.shuffle(value, range(half, 2 * half))), c.dtype)
+            value = rows.compute(
+                primitive, (low, self.builder.shuffle(value, range(half, 2 * half))), c.dtype
+            )
         both = self.builder.lane(value, "0"), self.builder.lane(value, "1")
-        return rows.compute(primitive, (self.values[c.initial], rows.compute(primitive, both, c.dtype)), c.dtype)
+        return rows.compute(
+            primitive, (self.values[c.initial], rows.compute(primitive, both, c.dtype)), c.dtype
+        )
 
-    # --------------------------------------------------------------------------------------------- statements
+    # ----------------------------------------------------------------------------------- statements
 
     def vector(self, name: str) -> Number:
         """The value in every lane."""
@@ -371,10 +457,7 @@ class _Emitter:
         value = let.attributes[0]
         dtype = register_dtype(let.dtype)
         if dtype != let.dtype:
-            from rushlight.kernel.convert import round_to  # NumPy's rounding, only for narrow constants
-            import numpy as np
-
-            value = float(round_to(np.float32(value), let.dtype))
+            value = float(round_to(np.asarray(value, np.float32), let.dtype))
         return self.builder.constant(value, dtype)
 
     def scalar(self, let: Let) -> Number:
@@ -397,7 +480,7 @@ class _Emitter:
         return self.memory.bitcast(self.values[name], self.types[name], let.dtype)
 
     def check_index(self, let: Let) -> Number:
-        size, site = let.attributes
+        size, site = (int(a) for a in let.attributes)
         value = self.values[let.arguments[0]]
         moved = (value < 0).choose(value + size, value)
         good = moved.bits("uint64") < size
@@ -412,7 +495,7 @@ class _Emitter:
         return round_narrow(result, let.dtype) if register_dtype(let.dtype) != let.dtype else result
 
 
-_SPECIAL = {
+_SPECIAL: dict[str, Callable[[_Emitter, Let], Number]] = {
     "const": _Emitter.constant,
     "scalar": _Emitter.scalar,
     "index": _Emitter.index,
@@ -424,7 +507,10 @@ _SPECIAL = {
 
 
 class _Head:
-    """The head of a loop that runs at least once: phis whose second sources are filled in when it is closed."""
+    """The head of a loop that runs at least once.
+
+    Phis whose second sources are filled in when it is closed.
+    """
 
     __slots__ = ("before", "builder", "label", "names", "position", "starts", "types")
 

@@ -1,8 +1,9 @@
 """Addresses, loads and stores of one kernel as LLVM text.
 
-In: accesses of IR 2 with their dynamic parts and masks as registers. Out: lines. Invariants: an address is a chain of
-getelementptr, one for each enclosing loop that moves it, written where the loop's index is known and shared by all
-accesses that agree on it; a masked-off lane never touches memory; only the alignment of an element is assumed.
+In: accesses of IR 2 with their dynamic parts and masks as registers. Out: lines. Invariants: an
+address is a chain of getelementptr, one for each enclosing loop that moves it, written where the
+loop's index is known and shared by all accesses that agree on it; a masked-off lane never touches
+memory; only the alignment of an element is assumed.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from rushlight.base.dtype import DTYPES
 from rushlight.kernel.ir import Affine, Kernel, Load, Statement, Store
 from rushlight.kernel.primitives import COMBINES
 
-from . import analysis, emit as rows
+from . import analysis
+from . import emit as rows
 from .builder import Builder, Number, suffix, type_text
-from .convert import from_storage, register_dtype, storage_dtype, to_storage
+from .convert import from_storage, storage_dtype, to_storage
 
 _Terms = tuple[tuple[str, int], ...]
 
 
 class Memory:
-    """The pointers known so far; `vector_index`, `lanes` and `mask` describe the vector loop, if inside of it."""
+    """The pointers known so far.
+
+    `vector_index`, `lanes` and `mask` describe the vector loop, if inside of it.
+    """
 
     def __init__(self, builder: Builder, kernel: Kernel) -> None:
         self.builder = builder
@@ -36,7 +41,7 @@ class Memory:
         self.mask: Number | None = None
         self._slots: dict[str, str] = {}
 
-    # -------------------------------------------------------------------------------------------- addresses
+    # ------------------------------------------------------------------------------------ addresses
 
     def bases(self) -> None:
         """The parameters' pointers, at the start of the function."""
@@ -60,13 +65,17 @@ class Memory:
             if coefficient not in scaled:
                 scaled[coefficient] = self.builder.line(f"mul i64 {text}, {coefficient}")
             base, element = self.pointers[access.parameter, outer], self.elements[access.parameter]
-            pointer = self.builder.line(f"getelementptr {element}, ptr {base}, i64 {scaled[coefficient]}")
+            pointer = self.builder.line(
+                f"getelementptr {element}, ptr {base}, i64 {scaled[coefficient]}"
+            )
             self.pointers[access.parameter, key] = pointer
 
     def leave(self, index: str) -> None:
         """End a loop: its pointers are of no use outside."""
         del self.indices[index]
-        self.pointers = {k: v for k, v in self.pointers.items() if all(name != index for name, _ in k[1])}
+        self.pointers = {
+            k: v for k, v in self.pointers.items() if all(name != index for name, _ in k[1])
+        }
 
     def _terms(self, address: Affine, without: str | None = None) -> _Terms:
         """The part of an address that entered loops decide, in the order of entering."""
@@ -102,7 +111,9 @@ class Memory:
             pointer = builder.line(f"getelementptr {element}, ptr {pointer}, i64 {dynamic.text}")
             dynamic = None
         if access.address.constant + first:
-            pointer = builder.line(f"getelementptr {element}, ptr {pointer}, i64 {access.address.constant + first}")
+            pointer = builder.line(
+                f"getelementptr {element}, ptr {pointer}, i64 {access.address.constant + first}"
+            )
         step = access.address.coefficient(self.vector_index) if self.vector_index else 0
         if dynamic is None and step in (-1, 0, 1):
             return pointer
@@ -110,9 +121,13 @@ class Memory:
         if step:
             offsets = self._steps(step) if dynamic is None else dynamic + self._steps(step)
         assert offsets is not None
-        return builder.number(builder.line(f"getelementptr {element}, ptr {pointer}, {offsets.typed}"), "int64", self.lanes)
+        return builder.number(
+            builder.line(f"getelementptr {element}, ptr {pointer}, {offsets.typed}"),
+            "int64",
+            self.lanes,
+        )
 
-    # ------------------------------------------------------------------------------------------------- lanes
+    # ---------------------------------------------------------------------------------------- lanes
 
     def spread(self, name: str, value: Number) -> Number:
         """A value in every lane; the instructions of a scalar's are written once in a scope."""
@@ -129,6 +144,12 @@ class Memory:
         spread = self.builder.splat(mask, self.lanes)
         return spread if self.mask is None else spread & self.mask
 
+    def _pointer_type(self, place: Number | str) -> tuple[str, str]:
+        """The type of one pointer or of one for each lane, and how intrinsics' names tell it."""
+        if isinstance(place, str):
+            return "ptr", "p0"
+        return f"<{self.lanes} x ptr>", f"v{self.lanes}p0"
+
     def _whole(self) -> Number:
         return self.builder.constant(True, "bool", self.lanes)
 
@@ -136,7 +157,10 @@ class Memory:
         return self.builder.shuffle(value, range(self.lanes - 1, -1, -1))
 
     def _slot(self, kind: str) -> str:
-        """A place on the stack for what must not reach memory: "zero" is only read, "waste" only written."""
+        """A place on the stack for what must not reach memory.
+
+        "zero" is only read, "waste" only written.
+        """
         if kind not in self._slots:
             self._slots[kind] = self.builder.slot("i64", "0")
         return self._slots[kind]
@@ -145,10 +169,12 @@ class Memory:
         """Write `code` to the status word if `bad` holds, in any active lane: without a branch."""
         if bad.lanes and self.mask is not None:
             bad = bad & self.mask
-        place = self.builder.line(f"select {self.builder.any(bad).typed}, ptr %status, ptr {self._slot('waste')}")
+        place = self.builder.line(
+            f"select {self.builder.any(bad).typed}, ptr %status, ptr {self._slot('waste')}"
+        )
         self.builder.effect(f"store i64 {code}, ptr {place}")
 
-    # ----------------------------------------------------------------------------------------- loads, stores
+    # -------------------------------------------------------------------------------- loads, stores
 
     def load(self, load: Load, dynamic: Number | None, mask: Number | None) -> Number:
         """A scalar, or by lanes where the address or the mask moves with them."""
@@ -159,7 +185,9 @@ class Memory:
         backward = step == -1 and not (dynamic and dynamic.lanes)
         place = self._place(load, dynamic, 1 - self.lanes if backward else 0)
         active = self._active(mask)
-        if not step and isinstance(place, str):  # one address, but lanes that may be off: read if any is on
+        if not step and isinstance(
+            place, str
+        ):  # one address, but lanes that may be off: read if any is on
             return self._load_broadcast(load, place, active)
         if backward:
             active = active and self._reversed(active)
@@ -171,31 +199,47 @@ class Memory:
         if mask is not None:
             place = self.builder.line(f"select {mask.typed}, ptr {place}, ptr {self._slot('zero')}")
         dtype = storage_dtype(load.dtype)
-        return self.builder.number(self.builder.line(f"load {type_text(dtype, 0)}, ptr {place}, align {_align(dtype)}"), dtype)
+        return self.builder.number(
+            self.builder.line(f"load {type_text(dtype, 0)}, ptr {place}, align {_align(dtype)}"),
+            dtype,
+        )
 
     def _load_broadcast(self, load: Load, place: str, active: Number | None) -> Number:
         assert active is not None
         dtype = storage_dtype(load.dtype)
-        chosen = self.builder.line(f"select {self.builder.any(active).typed}, ptr {place}, ptr {self._slot('zero')}")
+        chosen = self.builder.line(
+            f"select {self.builder.any(active).typed}, ptr {place}, ptr {self._slot('zero')}"
+        )
         text = self.builder.line(f"load {type_text(dtype, 0)}, ptr {chosen}, align {_align(dtype)}")
-        value = from_storage(self.builder.splat(self.builder.number(text, dtype), self.lanes), load.dtype)
+        value = from_storage(
+            self.builder.splat(self.builder.number(text, dtype), self.lanes), load.dtype
+        )
         return active.choose(value, 0)
 
     def _load_lanes(self, load: Load, place: Number | str, active: Number | None) -> Number:
         builder, dtype = self.builder, storage_dtype(load.dtype)
         vector, align = type_text(dtype, self.lanes), _align(dtype)
         if isinstance(place, str) and active is None:
-            return builder.number(builder.line(f"load {vector}, ptr {place}, align {align}"), dtype, self.lanes)
+            return builder.number(
+                builder.line(f"load {vector}, ptr {place}, align {align}"), dtype, self.lanes
+            )
         kind = "load" if isinstance(place, str) else "gather"
-        pointer = "ptr" if isinstance(place, str) else f"<{self.lanes} x ptr>"
-        name = f"llvm.masked.{kind}.{suffix(dtype, self.lanes)}.{'p0' if kind == 'load' else f'v{self.lanes}p0'}"
+        pointer, mangled = self._pointer_type(place)
+        name = f"llvm.masked.{kind}.{suffix(dtype, self.lanes)}.{mangled}"
         active = active or self._whole()
         builder.declare(name, vector, [pointer, "i32", active.type, vector])
         where = place if isinstance(place, str) else place.text
-        arguments = [f"{pointer} {where}", f"i32 {align}", active.typed, f"{vector} zeroinitializer"]
+        arguments = [
+            f"{pointer} {where}",
+            f"i32 {align}",
+            active.typed,
+            f"{vector} zeroinitializer",
+        ]
         return builder.number(builder.call(name, vector, arguments), dtype, self.lanes)
 
-    def store(self, store: Store, value: Number, dynamic: Number | None, mask: Number | None) -> None:
+    def store(
+        self, store: Store, value: Number, dynamic: Number | None, mask: Number | None
+    ) -> None:
         """Overwrite, or read, combine and write."""
         dtype = self.dtypes[store.parameter]
         if store.combine:
@@ -208,12 +252,18 @@ class Memory:
             return
         place = self._place(store, dynamic, 0)
         if mask is not None:
-            place = self.builder.line(f"select {mask.typed}, ptr {place}, ptr {self._slot('waste')}")
+            place = self.builder.line(
+                f"select {mask.typed}, ptr {place}, ptr {self._slot('waste')}"
+            )
         self.builder.effect(f"store {stored.typed}, ptr {place}, align {_align(stored.dtype)}")
 
-    def _store_lanes(self, store: Store, value: Number, dynamic: Number | None, mask: Number | None) -> None:
+    def _store_lanes(
+        self, store: Store, value: Number, dynamic: Number | None, mask: Number | None
+    ) -> None:
         builder = self.builder
-        backward = store.address.coefficient(self.vector_index or "") == -1 and not (dynamic and dynamic.lanes)
+        backward = store.address.coefficient(self.vector_index or "") == -1 and not (
+            dynamic and dynamic.lanes
+        )
         place = self._place(store, dynamic, 1 - self.lanes if backward else 0)
         active = self._active(mask)
         if backward:
@@ -223,12 +273,14 @@ class Memory:
             builder.effect(f"store {value.typed}, ptr {place}, align {align}")
             return
         kind = "store" if isinstance(place, str) else "scatter"
-        pointer = "ptr" if isinstance(place, str) else f"<{self.lanes} x ptr>"
-        name = f"llvm.masked.{kind}.{suffix(value.dtype, self.lanes)}.{'p0' if kind == 'store' else f'v{self.lanes}p0'}"
+        pointer, mangled = self._pointer_type(place)
+        name = f"llvm.masked.{kind}.{suffix(value.dtype, self.lanes)}.{mangled}"
         active = active or self._whole()
         builder.declare(name, "void", [value.type, pointer, "i32", active.type])
         where = place if isinstance(place, str) else place.text
-        builder.effect(f"call void @{name}({value.typed}, {pointer} {where}, i32 {align}, {active.typed})")
+        builder.effect(
+            f"call void @{name}({value.typed}, {pointer} {where}, i32 {align}, {active.typed})"
+        )
 
     def bitcast(self, value: Number, source: str, target: str) -> Number:
         """The storage bits of one dtype read as another."""
@@ -242,6 +294,3 @@ class Memory:
 
 def _align(dtype: str) -> int:
     return DTYPES[dtype].itemsize
-
-
-__all__ = ["Memory", "register_dtype"]

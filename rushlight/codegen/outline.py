@@ -1,7 +1,8 @@
 """Functions beside a kernel: helpers that a module holds once, and calls of the C library.
 
-In: `Number`s. Out: the `Number` that the call returns, of the first argument's type. Invariant: a helper gives each
-lane what it gives a scalar; what masked-off lanes hold (zeros or anything else) harms nothing.
+In: `Number`s. Out: the `Number` that the call returns, of the first argument's type. Invariant: a
+helper gives each lane what it gives a scalar; what masked-off lanes hold (zeros or anything else)
+harms nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from .convert import cast
 def outlined(name: str, arguments: Sequence[Number], body: Callable[..., Number]) -> Number:
     """Call a helper function of the module, written once by `body` from its parameters.
 
-    For what is long or loops: it costs its text and its compile time once, and a call leaves no room for
-    registers that live across it.
+    For what is long or loops: it costs its text and its compile time once, and a call leaves no
+    room for registers that live across it.
     """
     caller = arguments[0].builder
     module = caller.module
@@ -35,7 +36,10 @@ def outlined(name: str, arguments: Sequence[Number], body: Callable[..., Number]
 
 
 def libm(name: str, *arguments: Number) -> Number:
-    """A function of the C library, lane by lane; float32 goes through the double function, rounded once."""
+    """A function of the C library, lane by lane.
+
+    Float32 goes through the double function, rounded once.
+    """
     first = arguments[0]
     if not first.lanes:
         return _libm_scalar(name, arguments)

@@ -1,10 +1,11 @@
 """Elementary functions as vector code: polynomials where the C library would go lane by lane.
 
-In: `Number`s of float32 or float64, scalar or vectors. Out: `Number`s within 2 units in the last place (lgamma and
-digamma near their roots: of their terms), over the whole range: subnormal numbers, infinities, NaN, huge arguments.
-Invariant: the same steps for every lane count. Coefficients interpolate the named function at Chebyshev nodes
-(erf's are weighted for absolute error); they were found with 60 digits and rounded. Many float32 functions are
-computed in float64, where no cancellation that they meet can be seen; these stand in helper functions.
+In: `Number`s of float32 or float64, scalar or vectors. Out: `Number`s within 2.5 units in the last
+place (most within 1.5; lgamma and digamma near their roots: of their terms), over the whole range:
+subnormal numbers, infinities, NaN, huge arguments. Invariant: the same steps for every lane count.
+Coefficients interpolate the named function at Chebyshev nodes (erf's are weighted for absolute
+error); they were found with 60 digits and rounded. Many float32 functions are computed in float64,
+where no cancellation that they meet can be seen; these stand in helper functions.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class _Format:
 
 _FORMATS = {
     "float32": _Format(
-        "int32", 23, 127, 1.5 * 2.0**23, 0.693359375, -0.00021219444170128554, 2.0**-126, 0x3F3504F3, (-104.0, 89.0)
+        "int32", 23, 127, 1.5 * 2.0**23, 0.693359375, -0.00021219444170128554, 2.0**-126,
+        0x3F3504F3, (-104.0, 89.0),
     ),
     "float64": _Format(
         "int64", 52, 1023, 1.5 * 2.0**52, 0.6931471803691238, 1.9082149292705877e-10, 2.0**-1022,
@@ -61,24 +63,25 @@ _EXP = {
 
 # (log(1 + f) - f + f**2 / 2) / f**3 for sqrt(1/2) <= 1 + f <= sqrt(2)
 _LOG_SINGLE = (
-    0.3333333134651184, -0.2499999701976776, 0.20000715553760529, -0.1666780263185501, 0.14249058067798615,
-    -0.12425687164068222, 0.11685419827699661, -0.11479733884334564, 0.06971611827611923,
+    0.3333333134651184, -0.2499999701976776, 0.20000715553760529, -0.1666780263185501,
+    0.14249058067798615, -0.12425687164068222, 0.11685419827699661, -0.11479733884334564,
+    0.06971611827611923,
 )  # fmt: skip
 
 # (log((1 + s) / (1 - s)) - 2 * s) / s**3 of z = s**2, for (1 + s) / (1 - s) in the same interval
 _LOG_DOUBLE = (
-    0.6666666666666666, 0.4000000000000088, 0.28571428570803614, 0.22222222391713917, 0.18181795640132906,
-    0.15386239702814658, 0.13268773138656886, 0.13086626147840102,
+    0.6666666666666666, 0.4000000000000088, 0.28571428570803614, 0.22222222391713917,
+    0.18181795640132906, 0.15386239702814658, 0.13268773138656886, 0.13086626147840102,
 )  # fmt: skip
 
 # erf(x) / x - 1 of x**2, for |x| <= 0.92; log(1 - erf(x)) / x of x, for 0.92 <= x <= 4
 _ERF_SMALL = (
-    0.12837916612625122, -0.37612634897232056, 0.11283691227436066, -0.02685915119946003, 0.005200368817895651,
-    -0.000813470920547843, 8.334718586411327e-05,
+    0.12837916612625122, -0.37612634897232056, 0.11283691227436066, -0.02685915119946003,
+    0.005200368817895651, -0.000813470920547843, 8.334718586411327e-05,
 )  # fmt: skip
 _ERF_LARGE = (
-    -1.1286524534225464, -0.6351345181465149, -0.10626557469367981, 0.023787541314959526, -0.003654849948361516,
-    0.0003259315271861851, -1.1551285751920659e-05,
+    -1.1286524534225464, -0.6351345181465149, -0.10626557469367981, 0.023787541314959526,
+    -0.003654849948361516, 0.0003259315271861851, -1.1551285751920659e-05,
 )  # fmt: skip
 
 # (sin(r) - r) / r**3 and (cos(r) - 1 + r**2 / 2) / r**4 of r**2, for |r| <= pi / 4
@@ -87,16 +90,16 @@ _COS = (0.0416666679084301, -0.00138888880610466, 2.480059993104078e-05, -2.7300
 
 # (atan(x) / x - 1) / x**2 of x**2, for |x| <= 1
 _ATAN = (
-    -0.33333333293301176, 0.19999990275947271, -0.14285317963907304, 0.1110470678864422, -0.09036742342070782,
-    0.0741749696430051, -0.05760716083128117, 0.038327445983064846, -0.019261081322765883, 0.00620725453378005,
-    -0.0009362994719496015,
+    -0.33333333293301176, 0.19999990275947271, -0.14285317963907304, 0.1110470678864422,
+    -0.09036742342070782, 0.0741749696430051, -0.05760716083128117, 0.038327445983064846,
+    -0.019261081322765883, 0.00620725453378005, -0.0009362994719496015,
 )  # fmt: skip
 
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17)  # together pi / 2 to 107 bits
 _LOG2_E = 1.4426950408889634
 
 
-# ----------------------------------------------------------------------------------------------------- pieces
+# ------------------------------------------------------------------------------------------- pieces
 
 
 def polynomial(x: Number, coefficients: Sequence[float]) -> Number:
@@ -115,7 +118,10 @@ def _limit(x: Number, low: float | None = None, high: float | None = None) -> Nu
 
 
 def _power_of_two(n: Number) -> Number:
-    """2**n of an integral float, for exponents of normal numbers: n is added into the exponent's bits."""
+    """2**n of an integral float, for exponents of normal numbers.
+
+    N is added into the exponent's bits.
+    """
     form = _FORMATS[n.dtype]
     return ((n + (form.magic + form.bias)).bits(form.integer) << form.mantissa).bits(n.dtype)
 
@@ -139,7 +145,9 @@ def _scaled(value: Number, n: Number) -> Number:
 
 
 def _split_exponent(x: Number) -> tuple[Number, Number]:
-    """x = 2**e * (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), for positive x, subnormal ones included; e, f."""
+    """x = 2**e * (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), for positive x, subnormal ones
+    included; e, f.
+    """
     form = _FORMATS[x.dtype]
     tiny = x < form.smallest_normal
     lift = form.mantissa + 2
@@ -157,7 +165,7 @@ def _log_edges(x: Number, result: Number) -> Number:
     return (x < 0.0).choose(float("nan"), result)
 
 
-# -------------------------------------------------------------------------------- both types, written in place
+# --------------------------------------------------------------------- both types, written in place
 
 
 def exp(x: Number) -> Number:
@@ -192,7 +200,9 @@ def log_single(x: Number) -> Number:
 
 
 def log_double(x: Number) -> Number:
-    """e * ln(2) + log(1 + f) with log(1 + f) = f - h + s * (h + R(s**2)), s = f / (2 + f), h = f**2 / 2."""
+    """e * ln(2) + log(1 + f) with log(1 + f) = f - h + s * (h + R(s**2)), s = f / (2 + f), h = f**2
+    / 2.
+    """
     form = _FORMATS["float64"]
     e, f = _split_exponent(x)
     s = f / (f + 2.0)
@@ -212,14 +222,17 @@ def erf_single(x: Number) -> Number:
     return (size > 0.92).choose((1.0 - rest).intrinsic("copysign", x), small)
 
 
-# ------------------------------------------------------------------------------------------------------ circle
+# ------------------------------------------------------------------------------------------- circle
 
 # Beyond this the quadrant no longer fits an int32: such lanes go to the C library.
 _HUGE_ANGLE = 2.0**30
 
 
 def _circle(x: Number, quarter_turns: int) -> Number:
-    """sin(x + quarter_turns * pi / 2) of a float32, reduced in float64: exact to 2**-53 up to 2**30."""
+    """sin(x + quarter_turns * pi / 2) of a float32, reduced in float64.
+
+    Exact to 2**-53 up to 2**30.
+    """
     if not x.builder.module.isa.fma:
         return libm("cos" if quarter_turns else "sin", x)
     near = x.intrinsic("fabs") < _HUGE_ANGLE
@@ -246,7 +259,7 @@ def cos_single(x: Number) -> Number:
     return _circle(x, 1)
 
 
-# ------------------------------------------------------------------- float64 steps of float32 functions
+# --------------------------------------------------------------- float64 steps of float32 functions
 
 
 def _exp_wide(x: Number) -> Number:
@@ -255,8 +268,13 @@ def _exp_wide(x: Number) -> Number:
     return (_exp_minus_one_core(r) + 1.0) * _power_of_two(n)
 
 
-def _where_small(x: Number, bound: float, coefficients: Sequence[float], otherwise: Number) -> Number:
-    """x * (1 + x**2 * p(x**2)) below `bound`, where `otherwise` would cancel: it keeps x's sign and its zeros."""
+def _where_small(
+    x: Number, bound: float, coefficients: Sequence[float], otherwise: Number
+) -> Number:
+    """x * (1 + x**2 * p(x**2)) below `bound`, where `otherwise` would cancel.
+
+    It keeps x's sign and its zeros.
+    """
     square = x * x
     series = (x * square).fma(polynomial(square, coefficients), x)
     return (x.intrinsic("fabs") < bound).choose(series, otherwise)
@@ -358,7 +376,7 @@ def _pow(x: Number, y: Number) -> Number:
     return (y.equals(0.0) | x.equals(1.0)).choose(1.0, result)
 
 
-# -------------------------------------------------------------------------------------------- special functions
+# -------------------------------------------------------------------------------- special functions
 
 
 def _erfinv(y: Number) -> Number:
@@ -368,7 +386,9 @@ def _erfinv(y: Number) -> Number:
     low, high = 1.0 - inside, inside + 1.0
     log_term = (inside < 0.5).choose(_log1p_exact(-(inside * inside)), log_double(low * high))
     first = log_term.fma(0.5, 2.0 / (math.pi * 0.147))
-    x = _limit((first.fma(first, log_term * (-1.0 / 0.147))).intrinsic("sqrt") - first, low=0.0).intrinsic("sqrt")
+    x = _limit(
+        (first.fma(first, log_term * (-1.0 / 0.147))).intrinsic("sqrt") - first, low=0.0
+    ).intrinsic("sqrt")
     x = inside.equals(1.0).choose(0.0, x)
     for _ in range(4):
         error = (inside < 0.5).choose(libm("erf", x) - inside, low - libm("erfc", x))
@@ -406,7 +426,7 @@ def _digamma(x: Number) -> Number:
     return x.equals(0.0).choose(pole, x.equals(float("inf")).choose(x, result))
 
 
-# ------------------------------------------------------------------------------------------------------- table
+# -------------------------------------------------------------------------------------------- table
 
 Function = Callable[..., Number]
 
@@ -415,7 +435,9 @@ def _widened(name: str, function: Function) -> Function:
     """A float32 function computed in float64, in a helper function of the module."""
 
     def body(*arguments: Number) -> Number:
-        return cast(function(*(cast(a, "float32", "float64") for a in arguments)), "float64", "float32")
+        return cast(
+            function(*(cast(a, "float32", "float64") for a in arguments)), "float64", "float32"
+        )
 
     return lambda *arguments: outlined(name, arguments, body)
 
@@ -435,8 +457,8 @@ FUNCTIONS: dict[tuple[str, str], Function] = {
     ("digamma", "float64"): _helper("digamma", _digamma),
 }
 _WIDE: tuple[Function, ...] = (
-    _expm1, _exp2, _log1p, _log2, _log10, _sinh, _cosh, _asinh, _acosh, _atanh, _atan2, _atan, _asin, _acos, _pow,
-    _erfinv, _digamma,
+    _expm1, _exp2, _log1p, _log2, _log10, _sinh, _cosh, _asinh, _acosh, _atanh, _atan2, _atan,
+    _asin, _acos, _pow, _erfinv, _digamma,
 )  # fmt: skip
 for _function in _WIDE:
     _name = _function.__name__[1:]

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Counters:
     """Counters of this process, for `explain`, tests and benchmarks."""
 
-    __slots__ = ("build_seconds", "builds", "flushes", "kernels", "recorded")
+    __slots__ = ("build_seconds", "builds", "compile_seconds", "flushes", "kernels", "recorded")
 
     def __init__(self) -> None:
         self.reset()
@@ -16,7 +16,12 @@ class Counters:
         self.builds = 0
         self.flushes = 0
         self.kernels = 0
+        self.compile_seconds = 0.0
         self.recorded = 0
+
+    def compiled(self, kernels: int, seconds: float) -> None:
+        self.kernels += kernels
+        self.compile_seconds += seconds
 
     def built(self, seconds: float, recorded: int) -> None:
         self.builds += 1

@@ -1,63 +1,196 @@
 """A program: what a trace of one structure compiles to.
 
 In: a trace's entries and the values wanted. Out: an object whose `run(leaves, scalars)` gives a buffer for each of them.
+Invariant: a program keeps no state between runs but its tables; it may run in several threads at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..base.layout import Layout
-from ..graph.node import Node, ordered
+from ..graph.node import Node
 from ..kernel import convert
 from ..runtime.buffer import Buffer
+from ..runtime.cpu import CpuDevice, Failure, StepTable
 from ..schedule.assemble import assemble
+from ..schedule.memory import Arena, lay_out
+from ..schedule.plan import Plan, Step, make_plan
 from . import interpret
+from .target import CpuTarget
+
+
+class _Machine:
+    """The device and its code, made when the first program is built."""
+
+    def __init__(self) -> None:
+        self._target: CpuTarget | None = None
+        self._device: CpuDevice | None = None
+
+    @property
+    def target(self) -> CpuTarget:
+        if self._target is None:
+            self._target = CpuTarget()
+        return self._target
+
+    @property
+    def device(self) -> CpuDevice:
+        if self._device is None:
+            from ..codegen.compiler import compile_module
+
+            self._device = CpuDevice(compile_module)
+        return self._device
+
+
+MACHINE = _Machine()
+_ONES: dict[str, Buffer] = {}
+
+
+class _Native:
+    """A run of steps that are machine code: one table, one call."""
+
+    __slots__ = ("base", "scalars", "steps", "table")
+
+    def __init__(self, plan: Plan, pointers: int, base: int, steps: Sequence[Step], slots: dict[int, tuple[int, int]]) -> None:
+        self.base = base
+        self.steps = steps
+        codes = MACHINE.target.resolve(steps)
+        rows, args, formats = [], [], []
+        self.scalars: list[int] = []
+        for step, (address, tasks) in zip(steps, codes):
+            rows.append((address, len(args), len(step.places), tasks, 1, len(self.scalars)))
+            args.extend(slots[place] for place in step.places)
+            self.scalars.extend(step.scalars)
+            formats.extend("d" if kind == "float64" else "q" for kind in (step.kernel.scalars if step.kernel else ()))
+        self.table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
+
+    def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> Failure | None:
+        return MACHINE.device.run(self.table, addresses, [scalars[k] for k in self.scalars])
+
+
+class _Numpy:
+    """One step computed by NumPy."""
+
+    __slots__ = ("base", "step")
+
+    def __init__(self, base: int, step: Step) -> None:
+        self.base = base
+        self.step = step
+
+    def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> None:
+        step = self.step
+        node = step.nodes[0]
+        values = [self._operand(x, kind, scalars, environment) for x, kind in zip(step.operands, node.inputs)]
+        result = interpret.evaluate(node, values)
+        if step.picks:
+            for place, (number, layout) in zip(step.places, step.picks):
+                interpret.store(result[number], layout, environment(place))
+        else:
+            assert step.result is not None
+            interpret.store(result, step.result, environment(step.places[0]))
+
+    def _operand(self, operand: tuple[int, Layout] | int | Node, node: Node, scalars: list[Any], environment: Any) -> np.ndarray:
+        if isinstance(operand, tuple):
+            place, layout = operand
+            return interpret.load(environment(place), layout)
+        if isinstance(operand, int):
+            return np.asarray(scalars[operand]).astype(convert.register_type(node.dtype.name))
+        if operand.op == "const":
+            return interpret.evaluate(operand, [])
+        return np.zeros(operand.shape, convert.register_type(operand.dtype.name))
 
 
 class Program:
-    """The nodes of a graph in order, interpreted."""
+    """A plan with code: segments of native steps and NumPy steps in between."""
 
-    __slots__ = ("order", "outputs", "uses")
+    __slots__ = ("arena", "leaf_places", "outputs", "plan", "pointers", "segments", "sizes", "slots")
 
     def __init__(self, outputs: list[tuple[Node, Layout]]) -> None:
-        self.outputs = outputs
-        self.order = ordered([node for node, _ in outputs])
-        self.uses: dict[int, int] = {}
-        for node in self.order:
-            for operand in node.inputs:
-                self.uses[id(operand)] = self.uses.get(id(operand), 0) + 1
-        for node, _ in outputs:
-            self.uses[id(node)] = self.uses.get(id(node), 0) + 1
+        self.plan = plan = make_plan(outputs, MACHINE.target)
+        self.arena = lay_out(plan)
+        self.outputs = [plan.memories[place] for place in plan.outputs]
+        self.sizes = [layout.numel * layout.dtype.itemsize for _, layout in outputs]
+        self.leaf_places = sorted({m.index for m in plan.memories if m.kind == "leaf"})
+        self.slots = self._slots()
+        self.segments: list[_Native | _Numpy] = []
+        run: list[Step] = []
+        for number, step in enumerate(plan.steps):
+            if step.kind == "numpy":
+                self._close(run, number)
+                run = []
+                self.segments.append(_Numpy(number, step))
+            else:
+                run.append(step)
+        self._close(run, len(plan.steps))
+
+    def _close(self, run: list[Step], end: int) -> None:
+        if run:
+            self.segments.append(_Native(self.plan, self.pointers, end - len(run), run, self.slots))
+
+    def _slots(self) -> dict[int, tuple[int, int]]:
+        """(place in the list of addresses, byte offset) of every buffer: leaves, then outputs, then the number 1, then the arena."""
+        leaves = {index: k for k, index in enumerate(self.leaf_places)}
+        slots: dict[int, tuple[int, int]] = {}
+        ones: list[str] = sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})
+        arena_slot = len(leaves) + len(self.plan.outputs) + len(ones)
+        self.pointers = arena_slot + 1
+        for place, memory in enumerate(self.plan.memories):
+            if memory.kind == "leaf":
+                slots[place] = (leaves[memory.index], 0)
+            elif memory.kind == "output":
+                slots[place] = (len(leaves) + memory.index, 0)
+            elif memory.kind == "one":
+                slots[place] = (len(leaves) + len(self.plan.outputs) + ones.index(memory.dtype.name), 0)
+            else:
+                slots[place] = (arena_slot, self.arena.offsets.get(place, 0))
+        return slots
 
     def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
-        values: dict[int, Any] = {}
-        uses = dict(self.uses)
-        for node in self.order:
-            values[id(node)] = self._value(node, leaves, scalars, values)
-            for operand in node.inputs:
-                uses[id(operand)] -= 1
-                if not uses[id(operand)]:
-                    del values[id(operand)]
-        made = []
-        for node, layout in self.outputs:
-            buffer = Buffer(layout.numel * layout.dtype.itemsize)
-            interpret.store(values[id(node)], layout, buffer.numpy(layout.dtype.numpy))
-            made.append(buffer)
+        """A fresh buffer for each output."""
+        made = [Buffer(size) for size in self.sizes]
+        arena = Buffer(self.arena.size)
+        given = [leaves[k] for k in self.leaf_places]
+        ones = [_one(name) for name in sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})]
+        holders = [*given, *made, *ones, arena]
+        addresses = [b.address for b in holders]
+
+        def environment(place: int) -> np.ndarray:
+            slot, offset = self.slots[place]
+            kind = self.plan.memories[place].dtype.numpy
+            flat = holders[slot].numpy()[offset:]
+            return flat[: len(flat) // kind.itemsize * kind.itemsize].view(kind)
+
+        for segment in self.segments:
+            failure = segment.run(addresses, scalars, environment)
+            if failure is not None:
+                self._raise(failure)
         return made
 
-    def _value(self, node: Node, leaves: list[Buffer], scalars: list[Any], values: dict[int, Any]) -> Any:
-        if node.op == "input":
-            place, layout = node.attributes
-            return interpret.load(leaves[place].numpy(layout.dtype.numpy), layout)
-        if node.op == "scalar":
-            return np.asarray(scalars[node.attributes[0]]).astype(convert.register_type(node.dtype.name))
-        return interpret.evaluate(node, [values[id(x)] for x in node.inputs])
+    def _raise(self, failure: Failure) -> None:
+        """What a kernel reported: a bad index (by the site that checked it) or an integer division by zero."""
+        if 0 < failure.code <= len(self.plan.sites):
+            node = self.plan.sites[failure.code - 1]
+            size = node.inputs[0].numel
+            raise IndexError(f"index {failure.words[0]} is out of bounds for dimension with size {size}")
+        raise RuntimeError("ZeroDivisionError")
+
+
+def _one(name: str) -> Buffer:
+    """A buffer that holds the number 1 of a dtype."""
+    from ..base.dtype import DTYPES
+
+    if name not in _ONES:
+        _ONES[name] = Buffer(8)
+        _ONES[name].numpy(DTYPES[name].numpy)[0] = 1
+    return _ONES[name]
 
 
 def build(entries: list, wanted: list[int]) -> Program:
     """The program of a trace."""
     values = assemble(entries)
     return Program([values[k] for k in wanted])
+
+

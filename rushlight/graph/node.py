@@ -39,12 +39,14 @@ class ContractionMap:
 
     `loops`: the extents of all output loops, then of all reduction loops; the first `rank` are the output's shape.
     `a`, `b`: for every dimension of the operand, (constant, ((loop, coefficient), ...)); all indices are in bounds.
+    `orders`: the orders of dimensions in memory, outermost first, that would suit a, b and the output (None: any).
     """
 
     loops: tuple[int, ...]
     rank: int
     a: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
     b: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+    orders: tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None] = (None, None, None)
 
 
 class Node:

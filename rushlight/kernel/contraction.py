@@ -296,11 +296,14 @@ def interpret(
     rounded, so this is the reference for the kernels' values, not for their last bits.
     """
     wide = "float64" if spec.accumulator.startswith("float") else spec.accumulator
-    every = list(range(len(spec.axes)))
-    outer = [index for index in every if spec.axes[index].c != 0]
-    a = _walk(_read(buffers[0], spec.dtype_a).astype(wide), spec, 0, spec.a_offset, every)
-    b = _walk(_read(buffers[1], spec.dtype_b).astype(wide), spec, 1, spec.b_offset, every)
-    total = np.asarray(np.einsum(a, every, b, every, outer)).astype(spec.accumulator)
+    outer = [index for index, axis in enumerate(spec.axes) if axis.c != 0]
+    # An operand has a dimension for each loop that moves it; A also for those that move neither.
+    moved_a = [index for index, axis in enumerate(spec.axes) if axis.a != 0 or axis.b == 0]
+    moved_b = [index for index, axis in enumerate(spec.axes) if axis.b != 0]
+    a = _walk(_read(buffers[0], spec.dtype_a).astype(wide), spec, 0, spec.a_offset, moved_a)
+    b = _walk(_read(buffers[1], spec.dtype_b).astype(wide), spec, 1, spec.b_offset, moved_b)
+    total = np.asarray(np.einsum(a, moved_a, b, moved_b, outer, optimize=True))
+    total = total.astype(spec.accumulator)
     result = buffers[2].copy()
     target = _walk(result, spec, 2, spec.c_offset, outer)
     if spec.accumulate:

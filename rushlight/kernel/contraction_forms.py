@@ -10,11 +10,15 @@ Layouts of a convolution, for any number of spatial dimensions (written here for
     y   [batch, out height, out width, filters]   with a zero margin where it is read by `input_gradient`
     w   [kernel height, kernel width, channels / groups, filters]
     wt  [kernel height, kernel width, filters / groups, channels]       for `input_gradient`
+
+The second operand of a product runs fastest in panels, w [filters / p, kernel..., channels, p] with
+p = `panel_width(filters)`: what a tile reads then lies in one run of memory. `in_panels` turns
+a contraction over the plain layout into one over panels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
 
@@ -49,6 +53,38 @@ def matrix_product(
         Axis("k", k, k_stride, n, 0),
     )
     return Contraction(axes, dtype, dtype, dtype)
+
+
+def panel_width(columns: int) -> int:
+    """Columns of a panel: the largest of 64, 32, 16 that divides `columns`; else all of them.
+
+    >>> panel_width(512), panel_width(48), panel_width(10)
+    (64, 16, 10)
+    """
+    return next((width for width in (64, 32, 16) if columns % width == 0), columns)
+
+
+def in_panels(spec: Contraction, rows: int, width: int) -> Contraction:
+    """The same sum with B laid out as [columns / width, rows, width] instead of [rows, columns].
+
+    `rows` is kernel size times channels (filters for `input_gradient`), or k; the columns are the
+    axis with b = c = 1, and convolutions must have one group. A batch of B stays a batch.
+
+    >>> [(axis.name, axis.b) for axis in in_panels(matrix_product(2, 64, 4), 4, 32).axes]
+    [('batch', 256), ('m', 0), ('k', 32), ('panel', 128), ('n', 1)]
+    """
+    columns = next(axis for axis in spec.axes if axis.b == 1 and axis.c == 1)
+    if columns.extent % width:
+        raise ValueError(f"panels of {width} columns do not divide {columns.extent} columns")
+    whole = rows * columns.extent
+    axes = [
+        replace(axis, b=axis.b if axis.b % whole == 0 else axis.b // columns.extent * width)
+        for axis in spec.axes
+        if axis is not columns
+    ]
+    axes.append(Axis("panel", columns.extent // width, 0, rows * width, width))
+    axes.append(replace(columns, extent=width))
+    return replace(spec, axes=tuple(axes), b_offset=spec.b_offset // columns.extent * width)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Runs a kernel in NumPy: the living definition of IR 2, and the reference for the code generator.
 
-In: a kernel, its buffers (flat NumPy arrays in storage form) and its runtime scalars. Out: the buffers, changed in
-place, and the status word. Invariant: nothing here knows how code is generated. Parallel loops and vector loops are
-evaluated as arrays, [iterations, lanes], since their iterations may run in any order; other loops run one by one.
-A vector loop that carries values has as many lanes as iterations, so float sums may differ in rounding from other
-lane counts. An address outside its buffer raises IndexError: the kernel is wrong.
+In: a kernel, its buffers (flat NumPy arrays in storage form) and its runtime scalars. Out: the
+buffers, changed in place, and the status word. Invariant: nothing here knows how code is generated.
+Parallel loops and vector loops are evaluated as arrays, [iterations, lanes], since their iterations
+may run in any order; other loops run one by one. A vector loop that carries values has as many
+lanes as iterations, so float sums may differ in rounding from other lane counts. An address outside
+its buffer raises IndexError: the kernel is wrong.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from .primitives import COMBINES, FLOATS, LIBM, PRIMITIVES, neutral
 _CHUNK = 1 << 20
 
 
-def interpret(kernel: Kernel, buffers: Sequence[np.ndarray], scalars: Sequence[float | int] = ()) -> int:
+def interpret(
+    kernel: Kernel, buffers: Sequence[np.ndarray], scalars: Sequence[float | int] = ()
+) -> int:
     """Run the whole kernel on `buffers` (in the order of its parameters); returns the status word.
 
-    The status is 0, or `site + 1` of a failed check_index, or `-(site + 1)` of an integer division by zero.
+    The status is 0, or `site + 1` of a failed check_index, or `-(site + 1)` of an integer division
+    by zero.
     """
     run = _Run(kernel, buffers, scalars)
     with np.errstate(all="ignore"):
@@ -35,9 +39,14 @@ def interpret(kernel: Kernel, buffers: Sequence[np.ndarray], scalars: Sequence[f
 
 
 class _Run:
-    """The state of one interpretation: the values and loop indices that are known, as [iterations, lanes] arrays."""
+    """The state of one interpretation.
 
-    def __init__(self, kernel: Kernel, buffers: Sequence[np.ndarray], scalars: Sequence[float | int]) -> None:
+    The values and loop indices that are known, as [iterations, lanes] arrays.
+    """
+
+    def __init__(
+        self, kernel: Kernel, buffers: Sequence[np.ndarray], scalars: Sequence[float | int]
+    ) -> None:
         self.kernel = kernel
         self.buffers = {p.name: b for p, b in zip(kernel.parameters, buffers, strict=True)}
         self.dtypes = {p.name: p.dtype for p in kernel.parameters}
@@ -82,7 +91,7 @@ class _Run:
         self.values[name] = np.atleast_2d(value)
         self.types[name] = dtype
 
-    # ------------------------------------------------------------------------------------------------- loops
+    # ---------------------------------------------------------------------------------------- loops
 
     def serial_loop(self, loop: Loop) -> None:
         for c in loop.carried:
@@ -95,7 +104,10 @@ class _Run:
                 self.define(c.name, value, c.dtype)
 
     def vector_loop(self, loop: Loop) -> None:
-        """All iterations at once, each a lane of its own; carried values start neutral and are joined at the end."""
+        """All iterations at once, each a lane of its own.
+
+        Carried values start neutral and are joined at the end.
+        """
         self.indices[loop.index] = np.arange(loop.extent, dtype=np.int64)[None, :]
         for c in loop.carried:
             start = np.full((1, 1), neutral(c.combine, c.dtype)).astype(register_type(c.dtype))
@@ -113,11 +125,13 @@ class _Run:
         partial = np.broadcast_to(partial, (partial.shape[0], lanes))
         while partial.shape[1] > 1:
             half = partial.shape[1] // 2
-            joined = round_to(self.meaning(primitive, partial[:, :half], partial[:, half : 2 * half]), c.dtype)
+            joined = round_to(
+                self.meaning(primitive, partial[:, :half], partial[:, half : 2 * half]), c.dtype
+            )
             partial = np.concatenate([joined, partial[:, 2 * half :]], axis=1)
         return round_to(self.meaning(primitive, self.values[c.initial], partial), c.dtype)
 
-    # ------------------------------------------------------------------------------------------------ values
+    # --------------------------------------------------------------------------------------- values
 
     def meaning(self, op: str, *arguments: np.ndarray) -> np.ndarray:
         meaning = PRIMITIVES[op].meaning
@@ -166,7 +180,7 @@ class _Run:
         meaning = LIBM[let.attributes[0]]
         return round_to(meaning(*(a.astype(np.float64) for a in arguments)), let.dtype)
 
-    # ------------------------------------------------------------------------------------------------ memory
+    # --------------------------------------------------------------------------------------- memory
 
     def address(self, affine: Affine, dynamic: str | None) -> np.ndarray:
         """The element number as an int64 array that broadcasts against [iterations, lanes]."""
@@ -175,21 +189,28 @@ class _Run:
             total = total + coefficient * self.indices[index]
         return total if dynamic is None else total + self.values[dynamic]
 
-    def active(self, parameter: str, address: np.ndarray, mask: str | None) -> tuple[np.ndarray, np.ndarray]:
-        """Address and mask at one shape, addresses 0 where masked; IndexError for one outside of the buffer."""
+    def active(
+        self, parameter: str, address: np.ndarray, mask: str | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Address and mask at one shape, addresses 0 where masked.
+
+        IndexError for one outside of the buffer.
+        """
         active = self.values[mask] if mask is not None else np.ones((1, 1), bool)
         address, active = np.broadcast_arrays(address, active)
         address = np.where(active, address, 0)
         size = self.buffers[parameter].size
         if np.any(active & ((address < 0) | (address >= size))):
             raise IndexError(
-                f"{self.kernel.name}: an address of {parameter!r} reaches {address.min()}..{address.max()}, "
-                f"outside of its {size} elements"
+                f"{self.kernel.name}: addresses {address.min()}..{address.max()} of {parameter!r} "
+                f"reach outside of its {size} elements"
             )
         return address, active
 
     def load(self, load: Load) -> np.ndarray:
-        address, active = self.active(load.parameter, self.address(load.address, load.dynamic), load.mask)
+        address, active = self.active(
+            load.parameter, self.address(load.address, load.dynamic), load.mask
+        )
         values = np.zeros(address.shape, register_type(load.dtype))
         values[active] = from_storage(self.buffers[load.parameter][address[active]], load.dtype)
         return values
@@ -208,7 +229,9 @@ class _Run:
         primitive = COMBINES[store.combine].primitive
         if np.unique(address).size == address.size:
             old = from_storage(buffer[address], dtype)
-            buffer[address] = to_storage(round_to(self.meaning(primitive, old, value), dtype), dtype)
+            buffer[address] = to_storage(
+                round_to(self.meaning(primitive, old, value), dtype), dtype
+            )
             return
         for place, one in zip(address, value, strict=True):
             old = from_storage(buffer[place : place + 1], dtype)

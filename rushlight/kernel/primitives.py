@@ -1,9 +1,10 @@
 """The table of arithmetic primitives: what a `Let` may compute, and what that means in NumPy.
 
-In: nothing. Out: `PRIMITIVES`, one row per op; read by the verifier (arity, dtypes, result), by the interpreter
-(meaning) and, by name, by the code generator. Invariant: a meaning is given register arrays (see convert.py) of one
-dtype and is total; float16 and bfloat16 are computed in float32 and rounded by the caller after every op.
-Transcendental functions of float32 are computed in float64 and rounded: the reference for the code generator's.
+In: nothing. Out: `PRIMITIVES`, one row per op; read by the verifier (arity, dtypes, result), by the
+interpreter (meaning) and, by name, by the code generator. Invariant: a meaning is given register
+arrays (see convert.py) of one dtype and is total; float16 and bfloat16 are computed in float32 and
+rounded by the caller after every op. Transcendental functions of float32 are computed in float64
+and rounded: the reference for the code generator's.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ EVERY = ("bool", *NUMBERS)
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """One row: `result` is "same" (the dtype of the last argument), "bool", or "stated" (by the Let itself).
+    """One row: `result` is "same" (the dtype of the last argument), "bool", or "stated" (by the Let
+    itself).
 
-    `dtypes` are those the last argument may have. `divides` marks rows whose integer form reports a zero divisor.
+    `dtypes` are those the last argument may have. `divides` marks rows whose integer form reports a
+    zero divisor.
     """
 
     name: str
@@ -37,7 +40,7 @@ class Primitive:
     divides: bool = False
 
 
-# ---------------------------------------------------------------------------------------------------- meanings
+# ----------------------------------------------------------------------------------------- meanings
 
 
 def _accurate(function: Meaning) -> Meaning:
@@ -51,7 +54,7 @@ def _accurate(function: Meaning) -> Meaning:
 
 
 def _each(function: Callable[..., float]) -> Meaning:
-    """A `math` function over arrays, with NaN where it raises for its domain and infinity where it overflows."""
+    """A `math` function over arrays: NaN outside of its domain, infinity where it overflows."""
 
     def one(*arguments: float) -> float:
         try:
@@ -61,7 +64,9 @@ def _each(function: Callable[..., float]) -> Meaning:
         except ValueError:
             return math.nan
 
-    return lambda *arguments: np.frompyfunc(one, len(arguments), 1)(*arguments).astype(np.float64)
+    return lambda *arguments: np.asarray(
+        np.frompyfunc(one, len(arguments), 1)(*arguments), np.float64
+    )
 
 
 def _is_float(values: np.ndarray) -> bool:
@@ -74,7 +79,9 @@ def _safe(divisor: np.ndarray) -> np.ndarray:
 
 
 def _fmod(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.fmod(a, b) if _is_float(a) else np.where(b == 0, 0, np.fmod(a, _safe(b))).astype(a.dtype)
+    return (
+        np.fmod(a, b) if _is_float(a) else np.where(b == 0, 0, np.fmod(a, _safe(b))).astype(a.dtype)
+    )
 
 
 def _remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -84,34 +91,44 @@ def _remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _floor_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Python's `//`: for floats from the exact remainder, so that a == b * (a // b) + a % b holds to rounding."""
+    """Python's `//`.
+
+    For floats from the exact remainder, so that a == b * (a // b) + a % b holds to rounding.
+    """
     if not _is_float(a):
         return np.where(b == 0, 0, a // _safe(b)).astype(a.dtype)
     rest = np.fmod(a, b)
     quotient = (a - rest) / b
-    quotient = np.where((rest != 0) & ((b < 0) != (rest < 0)), quotient - 1, quotient).astype(a.dtype)
+    quotient = np.where((rest != 0) & ((b < 0) != (rest < 0)), quotient - 1, quotient).astype(
+        a.dtype
+    )
     floor = np.floor(quotient)
     whole = np.where(quotient - floor > 0.5, floor + 1, floor)
     ratio = (a / b).astype(a.dtype)
     whole = np.where(quotient != 0, whole, np.copysign(np.zeros_like(ratio), ratio))
-    return np.where(b == 0, ratio, whole).astype(a.dtype)
+    return np.asarray(np.where(b == 0, ratio, whole), a.dtype)
 
 
 def _trunc_divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if _is_float(a):
-        return np.trunc(a / b)
-    return np.where(b == 0, 0, (a - np.fmod(a, _safe(b))) // _safe(b)).astype(a.dtype)
+        return np.asarray(np.trunc(a / b))
+    return np.asarray(np.where(b == 0, 0, (a - np.fmod(a, _safe(b))) // _safe(b)), a.dtype)
 
 
 def _power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Powers; of integers modulo 2**bits, where a negative exponent leaves only the powers of 1 and -1."""
+    """Powers.
+
+    Of integers modulo 2**bits, where a negative exponent leaves only the powers of 1 and -1.
+    """
     if _is_float(a):
         return _accurate(np.power)(a, b)
     base, exponent = np.broadcast_arrays(a, b)
     base, exponent = base.copy(), exponent.copy()
     odd = (exponent & 1) == 1
     minus_one = np.negative(np.ones_like(base)) if base.dtype.kind == "i" else np.zeros_like(base)
-    unit = np.where(base == 1, 1, np.where((base == minus_one) & (minus_one != 0), np.where(odd, base, 1), 0))
+    unit = np.where(
+        base == 1, 1, np.where((base == minus_one) & (minus_one != 0), np.where(odd, base, 1), 0)
+    )
     result = np.ones_like(base)
     remaining = np.where(exponent < 0, 0, exponent).astype(exponent.dtype)
     while np.any(remaining):
@@ -121,7 +138,7 @@ def _power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _sign(a: np.ndarray) -> np.ndarray:
-    return (a > 0).astype(a.dtype) - (a < 0).astype(a.dtype)
+    return np.asarray((a > 0).astype(a.dtype) - (a < 0).astype(a.dtype))
 
 
 def _maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -148,7 +165,10 @@ def _shift_left(a: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _shift_right(a: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """floor(a / 2**count); a count below 0 or too large counts as all the bits (-1 is left of negative numbers)."""
+    """floor(a / 2**count).
+
+    A count below 0 or too large counts as all the bits (-1 is left of negative numbers).
+    """
     bits = 8 * a.dtype.itemsize
     fits = (count >= 0) & (count < bits)
     gone = a >> a.dtype.type(bits - 1) if a.dtype.kind == "i" else np.zeros_like(a)
@@ -156,7 +176,10 @@ def _shift_right(a: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _erfinv(y: np.ndarray) -> np.ndarray:
-    """The inverse of erf: Winitzki's estimate (2008), then Newton's steps on erf or, near 1, on erfc."""
+    """The inverse of erf.
+
+    Winitzki's estimate (2008), then Newton's steps on erf or, near 1, on erfc.
+    """
     size = np.minimum(np.abs(y), 1.0)
     log_term = np.log1p(-size) + np.log1p(size)
     first = 2.0 / (math.pi * 0.147) + log_term / 2.0
@@ -169,7 +192,10 @@ def _erfinv(y: np.ndarray) -> np.ndarray:
 
 
 def _digamma(x: np.ndarray) -> np.ndarray:
-    """The logarithmic derivative of gamma: reflection below 0, recurrence up to 10, then the asymptotic series."""
+    """The logarithmic derivative of gamma.
+
+    Reflection below 0, recurrence up to 10, then the asymptotic series.
+    """
     whole = x == np.floor(x)
     mirrored = x < 0
     y = np.where(mirrored, 1.0 - x, x)
@@ -179,7 +205,7 @@ def _digamma(x: np.ndarray) -> np.ndarray:
         shift = shift + np.where(low, 1.0 / np.where(y == 0, 1.0, y), 0.0)
         y = np.where(low, y + 1.0, y)
     square = 1.0 / (y * y)
-    tail = 0.0
+    tail = np.zeros_like(y)
     for coefficient in (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12):
         tail = (tail + coefficient) * square
     result = np.log(y) - 0.5 / y - tail - shift
@@ -189,7 +215,7 @@ def _digamma(x: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-x))
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
 def _lgamma(x: np.ndarray) -> np.ndarray:
@@ -199,7 +225,10 @@ def _lgamma(x: np.ndarray) -> np.ndarray:
 
 
 def _fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a * b + c rounded once: exactly in Python's rationals, which is slow and only for the few rows that ask."""
+    """a * b + c rounded once.
+
+    Exactly in Python's rationals, which is slow and only for the few rows that ask.
+    """
     from fractions import Fraction
 
     def one(x: float, y: float, z: float) -> float:
@@ -208,11 +237,15 @@ def _fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         exact = Fraction(x) * Fraction(y) + Fraction(z)
         return _nearest(exact, a.dtype) if exact else x * y + z
 
-    return np.frompyfunc(one, 3, 1)(*(v.astype(np.float64) for v in (a, b, c))).astype(a.dtype)
+    wide = (v.astype(np.float64) for v in (a, b, c))
+    return np.asarray(np.frompyfunc(one, 3, 1)(*wide)).astype(a.dtype)
 
 
 def _nearest(exact: object, kind: np.dtype) -> float:
-    """The float of `kind` nearest to a rational: ties to even, judged on the two neighbours of a first guess."""
+    """The float of `kind` nearest to a rational.
+
+    Ties to even, judged on the two neighbours of a first guess.
+    """
     from fractions import Fraction
 
     assert isinstance(exact, Fraction)
@@ -225,9 +258,15 @@ def _nearest(exact: object, kind: np.dtype) -> float:
     middle = np.float32(guess)
     if not np.isfinite(middle):
         return float(middle)
-    near = (np.nextafter(middle, np.float32(-np.inf)), middle, np.nextafter(middle, np.float32(np.inf)))
+    near = (
+        np.nextafter(middle, np.float32(-np.inf)),
+        middle,
+        np.nextafter(middle, np.float32(np.inf)),
+    )
     finite = [v for v in near if np.isfinite(v)]
-    return float(min(finite, key=lambda v: (abs(Fraction(float(v)) - exact), int(v.view(np.uint32)) & 1)))
+    return float(
+        min(finite, key=lambda v: (abs(Fraction(float(v)) - exact), int(v.view(np.uint32)) & 1))
+    )
 
 
 LIBM: dict[str, Meaning] = {
@@ -239,12 +278,13 @@ LIBM: dict[str, Meaning] = {
 }
 
 
-# ------------------------------------------------------------------------------------------------------- table
+# -------------------------------------------------------------------------------------------- table
 
 _FUNCTIONS: dict[str, Meaning] = {
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
     "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
     "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     "erf": _each(math.erf), "erfc": _each(math.erfc), "erfinv": _erfinv,
@@ -308,7 +348,9 @@ def _rows() -> list[Primitive]:
         Primitive("isnan", 1, FLOATS, np.isnan, "bool"),
         Primitive("isinf", 1, FLOATS, np.isinf, "bool"),
         Primitive("isfinite", 1, FLOATS, np.isfinite, "bool"),
-        Primitive("signbit", 1, NUMBERS, lambda a: np.signbit(a) if _is_float(a) else a < 0, "bool"),
+        Primitive(
+            "signbit", 1, NUMBERS, lambda a: np.signbit(a) if _is_float(a) else a < 0, "bool"
+        ),
     ]
     rows += [Primitive(name, 2, EVERY, meaning, "bool") for name, meaning in _COMPARISONS.items()]
     rows += [Primitive(name, 1, FLOATS, _accurate(meaning)) for name, meaning in _FUNCTIONS.items()]
@@ -318,12 +360,15 @@ def _rows() -> list[Primitive]:
 PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _rows()}
 
 
-# ---------------------------------------------------------------------------------------------------- combines
+# ----------------------------------------------------------------------------------------- combines
 
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """How partial results join: by a primitive whose neutral element is `neutral` (a float, or None: the limits)."""
+    """How partial results join.
+
+    By a primitive whose neutral element is `neutral` (a float, or None: the limits).
+    """
 
     primitive: str
     neutral: float | str
@@ -347,9 +392,13 @@ def neutral(combine: str, dtype: str) -> float | int | bool:
     """
     value = COMBINES[combine].neutral
     if dtype in FLOATS:
-        return {"lowest": -math.inf, "highest": math.inf}.get(value, value)  # type: ignore[arg-type, return-value]
+        return {"lowest": -math.inf, "highest": math.inf}.get(value, value)  # type: ignore[arg-type]
     if dtype == "bool":
         return value in ("highest", "ones")
     limits = np.iinfo(dtype)
-    named_values = {"lowest": int(limits.min), "highest": int(limits.max), "ones": -1 if limits.min else int(limits.max)}
+    named_values = {
+        "lowest": int(limits.min),
+        "highest": int(limits.max),
+        "ones": -1 if limits.min else int(limits.max),
+    }
     return named_values[value] if isinstance(value, str) else int(value)

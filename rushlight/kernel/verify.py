@@ -1,8 +1,8 @@
 """Checks that a kernel keeps the invariants of IR 2, before it is run or translated.
 
 In: a kernel. Out: nothing, or KernelError that names the kernel, the statement and the broken rule.
-Invariant: a kernel that passes is understood by the interpreter and the code generator alike; only the bounds of
-dynamic addresses are left to `check_index` and to the interpreter.
+Invariant: a kernel that passes is understood by the interpreter and the code generator alike; only
+the bounds of dynamic addresses are left to `check_index` and to the interpreter.
 """
 
 from __future__ import annotations
@@ -40,32 +40,48 @@ class _Verifier:
         if not holds:
             raise KernelError(f"kernel {self.kernel.name!r}: {rule}")
 
-    # ------------------------------------------------------------------------------------------- structure
+    # ------------------------------------------------------------------------------------ structure
 
     def kernel_rules(self) -> None:
         kernel = self.kernel
         self.require(len(self.parameters) == len(kernel.parameters), "two parameters have one name")
         for p in kernel.parameters:
-            self.require(p.dtype in EVERY, f"parameter {p.name!r} has dtype {p.dtype!r}, which kernels cannot hold")
-            self.require(p.mode in ("in", "out", "inout"), f"parameter {p.name!r} has mode {p.mode!r}")
-        self.require(kernel.block >= 1 and kernel.parallel >= 0, "block or parallel is out of range")
+            self.require(
+                p.dtype in EVERY,
+                f"parameter {p.name!r} has dtype {p.dtype!r}, which kernels cannot hold",
+            )
+            self.require(
+                p.mode in ("in", "out", "inout"), f"parameter {p.name!r} has mode {p.mode!r}"
+            )
+        self.require(
+            kernel.block >= 1 and kernel.parallel >= 0, "block or parallel is out of range"
+        )
         self.nest_rules()
         self.statements(kernel.body)
 
     def nest_rules(self) -> None:
         body: Sequence[Statement] = self.kernel.body
-        loop = None
+        loop: Loop | None = None
         for depth in range(self.kernel.parallel):
-            loop = body[-1] if body else None
-            self.require(isinstance(loop, Loop), f"parallel loop {depth} is missing")
-            assert isinstance(loop, Loop)
-            self.require(all(isinstance(s, Let) for s in body[:-1]), "only Lets may stand before a parallel loop")
+            last = body[-1] if body else None
+            self.require(isinstance(last, Loop), f"parallel loop {depth} is missing")
+            assert isinstance(last, Loop)
+            loop = last
+            self.require(
+                all(isinstance(s, Let) for s in body[:-1]),
+                "only Lets may stand before a parallel loop",
+            )
             self.require(not loop.carried, f"parallel loop {loop.index!r} carries values")
             innermost = depth == self.kernel.parallel - 1
-            self.require(innermost or not loop.vector, f"loop {loop.index!r}: only the innermost parallel loop is vector")
+            self.require(
+                innermost or not loop.vector,
+                f"loop {loop.index!r}: only the innermost parallel loop is vector",
+            )
             body = loop.body
         if loop is not None and loop.vector:
-            self.require(self.kernel.block % 64 == 0, f"block {self.kernel.block} is no multiple of 64")
+            self.require(
+                self.kernel.block % 64 == 0, f"block {self.kernel.block} is no multiple of 64"
+            )
 
     def statements(self, body: Sequence[Statement]) -> None:
         for statement in body:
@@ -82,10 +98,15 @@ class _Verifier:
         where = f"loop {loop.index!r}"
         self.require(loop.index not in self.extents, f"{where}: the index is in use")
         self.require(loop.extent >= 0, f"{where}: extent {loop.extent}")
-        self.require(not (loop.vector and self.vector), f"{where}: a vector loop inside of vector loop {self.vector!r}")
+        self.require(
+            not (loop.vector and self.vector),
+            f"{where}: a vector loop inside of vector loop {self.vector!r}",
+        )
         for c in loop.carried:
             self.require(c.combine in COMBINES, f"{where}: combine {c.combine!r}")
-            self.require(self.type(c.initial, where) == c.dtype, f"{where}: {c.initial!r} is not {c.dtype}")
+            self.require(
+                self.type(c.initial, where) == c.dtype, f"{where}: {c.initial!r} is not {c.dtype}"
+            )
         outside = dict(self.types)
         for c in loop.carried:
             self.define(c.name, c.dtype)
@@ -99,13 +120,17 @@ class _Verifier:
 
     def carried_rules(self, carried: Sequence[Carried], where: str) -> None:
         for c in carried:
-            self.require(self.type(c.next, where) == c.dtype, f"{where}: {c.next!r} is not {c.dtype}")
+            self.require(
+                self.type(c.next, where) == c.dtype, f"{where}: {c.next!r} is not {c.dtype}"
+            )
 
-    # ---------------------------------------------------------------------------------------------- values
+    # --------------------------------------------------------------------------------------- values
 
     def define(self, name: str, dtype: str) -> None:
         self.require(name not in self.defined, f"value {name!r} is defined twice")
-        self.require(dtype in EVERY, f"value {name!r} has dtype {dtype!r}, which kernels cannot compute")
+        self.require(
+            dtype in EVERY, f"value {name!r} has dtype {dtype!r}, which kernels cannot compute"
+        )
         self.defined.add(name)
         self.types[name] = dtype
 
@@ -121,14 +146,21 @@ class _Verifier:
         types = [self.type(a, where) for a in let.arguments]
         count_fits = len(types) == row.arity if row.arity >= 0 else len(types) > 0
         self.require(count_fits, f"{where} takes {row.arity} arguments, not {len(types)}")
-        self.require(len(let.attributes) >= _STATED.get(let.op, 0), f"{where}: attributes are missing")
+        self.require(
+            len(let.attributes) >= _STATED.get(let.op, 0), f"{where}: attributes are missing"
+        )
         operands = types[1:] if let.op == "where" else types
         if let.op == "where":
             self.require(types[0] == "bool", f"{where}: the condition is {types[0]}")
-        self.require(len(set(operands)) <= 1, f"{where}: the operands are of several dtypes: {', '.join(operands)}")
+        self.require(
+            len(set(operands)) <= 1,
+            f"{where}: the operands are of several dtypes: {', '.join(operands)}",
+        )
         if types:
             self.require(types[-1] in row.dtypes, f"{where} does not take {types[-1]}")
-        result = {"same": types[-1] if types else let.dtype, "bool": "bool", "stated": let.dtype}[row.result]
+        result = {"same": types[-1] if types else let.dtype, "bool": "bool", "stated": let.dtype}[
+            row.result
+        ]
         self.require(let.dtype == result, f"{where} gives {result}, not {let.dtype}")
         self.attribute_rules(let, types, where)
         self.define(let.name, let.dtype)
@@ -138,21 +170,29 @@ class _Verifier:
             self.require(let.dtype == "int64", f"{where} gives int64, not {let.dtype}")
             self.affine(let.attributes[0], where)
         elif let.op == "scalar":
-            self.require(0 <= let.attributes[0] < len(self.kernel.scalars), f"{where}: no slot {let.attributes[0]}")
+            self.require(
+                0 <= let.attributes[0] < len(self.kernel.scalars),
+                f"{where}: no slot {let.attributes[0]}",
+            )
         elif let.op == "libm":
             self.require(let.attributes[0] in LIBM, f"{where}: {let.attributes[0]!r} is not listed")
         elif let.op == "bitcast":
             sizes = {DTYPES[let.dtype].itemsize, DTYPES[types[0]].itemsize}
             self.require(len(sizes) == 1, f"{where}: {types[0]} and {let.dtype} differ in size")
 
-    # ---------------------------------------------------------------------------------------------- memory
+    # --------------------------------------------------------------------------------------- memory
 
     def affine(self, affine: Affine, where: str) -> tuple[int, int]:
         """The smallest and the largest value; every index must belong to an enclosing loop."""
         low = high = affine.constant
-        self.require(len({name for name, _ in affine.terms}) == len(affine.terms), f"{where}: an index occurs twice")
+        self.require(
+            len({name for name, _ in affine.terms}) == len(affine.terms),
+            f"{where}: an index occurs twice",
+        )
         for name, coefficient in affine.terms:
-            self.require(name in self.extents, f"{where}: {name!r} is no index of an enclosing loop")
+            self.require(
+                name in self.extents, f"{where}: {name!r} is no index of an enclosing loop"
+            )
             reach = coefficient * max(0, self.extents[name] - 1)
             low, high = low + min(0, reach), high + max(0, reach)
         return low, high
@@ -165,7 +205,9 @@ class _Verifier:
             self.require(dynamic == "int64", f"{where}: the dynamic address is {dynamic}")
         elif access.mask is None and 0 not in self.extents.values():
             size = self.parameters[access.parameter].size
-            self.require(0 <= low and high < size, f"{where}: addresses {low}..{high} of {size} elements")
+            self.require(
+                low >= 0 and high < size, f"{where}: addresses {low}..{high} of {size} elements"
+            )
         if access.mask is not None:
             self.require(self.type(access.mask, where) == "bool", f"{where}: the mask is not bool")
 
@@ -173,7 +215,10 @@ class _Verifier:
         where = f"{load.name!r} = load {load.parameter!r}"
         self.access(load, where)
         parameter = self.parameters[load.parameter]
-        self.require(load.dtype == parameter.dtype, f"{where}: {load.dtype} from a buffer of {parameter.dtype}")
+        self.require(
+            load.dtype == parameter.dtype,
+            f"{where}: {load.dtype} from a buffer of {parameter.dtype}",
+        )
         self.require(parameter.mode != "out", f"{where}: an output is read")
         self.define(load.name, load.dtype)
 
@@ -182,9 +227,14 @@ class _Verifier:
         self.access(store, where)
         parameter = self.parameters[store.parameter]
         value = self.type(store.value, where)
-        self.require(value == parameter.dtype, f"{where}: {value} into a buffer of {parameter.dtype}")
+        self.require(
+            value == parameter.dtype, f"{where}: {value} into a buffer of {parameter.dtype}"
+        )
         self.require(parameter.mode != "in", f"{where}: an input is written")
-        self.require(store.combine is None or store.combine in COMBINES, f"{where}: combine {store.combine!r}")
+        self.require(
+            store.combine is None or store.combine in COMBINES,
+            f"{where}: combine {store.combine!r}",
+        )
         if self.vector is None:
             return
         moves = store.address.coefficient(self.vector) != 0

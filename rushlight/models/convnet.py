@@ -65,9 +65,7 @@ class ConvNet(nn.Module):
 
 
 @register_model(
-    ModelConfig(
-        input_size=(3, 32, 32), smallest_size=4, num_classes=10, first_conv="features.0"
-    )
+    ModelConfig(input_size=(3, 32, 32), smallest_size=4, num_classes=10, first_conv="features.0")
 )
 def convnet(
     num_classes: int = 10,

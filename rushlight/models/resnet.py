@@ -20,9 +20,7 @@ PAPER = "He et al. 2015, arXiv:1512.03385"
 
 def _convolution(in_chans: int, out_chans: int, size: int, stride: int = 1) -> nn.Conv2d:
     """A convolution without bias that keeps the image's size at stride 1."""
-    return nn.Conv2d(
-        in_chans, out_chans, size, stride=stride, padding=(size - 1) // 2, bias=False
-    )
+    return nn.Conv2d(in_chans, out_chans, size, stride=stride, padding=(size - 1) // 2, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -143,7 +141,7 @@ def _layer(
     depth: int,
     stride: int,
 ) -> nn.Sequential:
-    """`depth` blocks; the first one changes size and width, and projects its shortcut if it must."""
+    """`depth` blocks; the first changes size and width, and projects its shortcut if it must."""
     out_chans = width * block.expansion
     downsample = None
     if stride != 1 or in_chans != out_chans:

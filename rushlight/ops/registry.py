@@ -99,8 +99,8 @@ class Op:
             if place < len(args):
                 raise TypeError(f"{self.__name__}() got multiple values for argument '{name}'")
             bound[place] = value
-        if _REQUIRED in bound:
-            missing = self.names[next(k for k, b in enumerate(bound) if b is _REQUIRED)]
+        missing = next((name for name, value in zip(self.names, bound) if value is _REQUIRED), None)
+        if missing is not None:
             raise TypeError(f"{self.__name__}() missing 1 required positional argument: '{missing}'")
         return tuple(bound)
 

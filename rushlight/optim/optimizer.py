@@ -208,8 +208,7 @@ class Optimizer:
         for kind in _HOOK_KINDS:
             if kind not in self.__dict__:
                 setattr(self, kind, OrderedDict())
-        self._known_numbers: dict[Tensor, tuple[int, float]] = {}
-        self._last_number: tuple[Any, Any] = (None, None)
+        self._cells: dict[Tensor, numpy.ndarray] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -306,27 +305,24 @@ class Optimizer:
         wide = rushlight.get_default_dtype() == rushlight.float64
         return rushlight.tensor(value, dtype=rushlight.float64 if wide else rushlight.float32)
 
+    def _cell(self, tensor: Tensor) -> numpy.ndarray:
+        """The memory of a 0-d state tensor; reading and writing it records nothing."""
+        cell = self._cells.get(tensor)
+        if cell is None:
+            cell = self._cells[tensor] = tensor.detach().numpy()
+        return cell
+
     def read_number(self, tensor: Tensor) -> float:
-        """The number in `tensor`; free of charge while only `write_number` has written to it."""
-        known = self._known_numbers.get(tensor)
-        if known is not None and known[0] == tensor._version:
-            return known[1]
-        return float(as_number(tensor))
+        """The number in a 0-d state tensor, as it stands in its memory."""
+        return float(self._cell(tensor))
 
     def write_number(self, tensor: Tensor, value: float) -> float:
-        """Put `value` into `tensor`; return it as rounded to the tensor's dtype.
+        """Put `value` into a 0-d state tensor; return it as rounded to the tensor's dtype.
 
         The rounded number is what a run resumed from a file would read, so both runs go on equally.
         """
-        if tensor.dtype == rushlight.float32:
-            value = float(numpy.float32(value))
-        key = (value, tensor.dtype, tensor.device)
-        if self._last_number[0] != key:
-            made = rushlight.tensor(value, dtype=tensor.dtype, device=tensor.device)
-            self._last_number = (key, made)
-        rushlight._assign(tensor, self._last_number[1])
-        self._known_numbers[tensor] = (tensor._version, value)
-        return value
+        self._cell(tensor)[...] = value
+        return self.read_number(tensor)
 
     def advance(self, state: State) -> float:
         """Count one more step in `state["step"]` and return the count."""

@@ -197,9 +197,10 @@ TAPE_HOOKS.ones = staticmethod(_filled(1))  # type: ignore[assignment]
 def _restored(storage: Storage, layout: Layout, function: Any, number: int) -> Tensor:
     """A saved output, back as a tensor on its place on the tape."""
     tensor = make_tensor(storage, layout)
-    tensor._grad_fn = function
-    tensor._output_nr = number
-    tensor._requires_grad = True
+    if layout.dtype.kind in ("float", "complex"):  # an index has no gradient
+        tensor._grad_fn = function
+        tensor._output_nr = number
+        tensor._requires_grad = True
     return tensor
 
 

@@ -27,6 +27,7 @@ OPERATORS: dict[str, tuple[str, bool]] = {
     "__ror__": ("bitwise_or", True), "__xor__": ("bitwise_xor", False), "__rxor__": ("bitwise_xor", True),
     "__lshift__": ("bitwise_left_shift", False), "__rshift__": ("bitwise_right_shift", False),
 }  # fmt: skip
+CHOOSING = frozenset({"pow"})  # operators whose public function chooses among rows; the others go to their row at once
 UNARY = {"__neg__": "neg", "__invert__": "bitwise_not", "__abs__": "abs"}
 IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
             "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or",
@@ -118,11 +119,15 @@ def _install_in_place(public: dict[str, Callable]) -> None:
             setattr(Tensor, f"{name}_", method)
             if "torch" in row.surface.split():
                 public.setdefault(f"{name}_", method)
+    for module in MODULES:
+        for name in getattr(module, "IN_PLACE", ()):
+            methods.INPLACE_SOURCES[name] = public[name]
+            setattr(Tensor, f"{name}_", methods.inplace_of(name))
 
 
 def _install_operators(public: dict[str, Callable]) -> None:
     for name, (row, swapped) in OPERATORS.items():
-        function = TABLE.get(row) or public.get(row)
+        function = public.get(row) if row in CHOOSING else TABLE.get(row) or public.get(row)
         if function is not None:
             setattr(Tensor, name, _operator(name, function, swapped))
     for name, row in UNARY.items():

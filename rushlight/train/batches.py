@@ -138,12 +138,14 @@ class Batches:
     def of_epoch(self, epoch: int = 0, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of `epoch`, beginning with number `first`."""
         requests = self._requests(epoch)[first:]
-        # Each "sample" of the loader is a whole batch: its workers need no collation.
+        # Each "sample" of the loader is a whole batch: its workers need no collation. A generator
+        # of its own keeps the loader from drawing from the global stream whenever it starts.
         loader = DataLoader(
             self.reader,
             batch_size=None,
             sampler=requests,  # type: ignore[arg-type]
             num_workers=min(self.workers, len(requests)),
+            generator=rushlight.Generator(),
         )
         for answer in loader:
             if isinstance(answer, _Refusal):

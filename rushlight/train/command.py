@@ -172,5 +172,3 @@ def main(arguments: list[str] | None = None) -> int:
         return MISTAKE
     except BrokenPipeError:
         return 141
-
-

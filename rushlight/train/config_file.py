@@ -38,14 +38,15 @@ class _Loader(yaml.SafeLoader):
         return built
 
 
-# YAML 1.1 reads yes/no/on/off as truth values, 1:30 as 90 and 1e-3 as text; nobody means that.
+# YAML 1.1 reads yes/no/on/off as truth values, 1:30 as 90, 010 as 8 and 1e-3 as text; nobody
+# means that.
 _SCALARS = {
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN\0"),
-    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+", "-+0123456789"),
+    "tag:yaml.org,2002:int": (r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
     "tag:yaml.org,2002:float": (
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
-        r"|\.(?:nan|NaN|NAN)",
+        r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         "-+0123456789.",
     ),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import numpy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -58,8 +59,8 @@ def draw_pictures(
     notes = []
     if unknown:
         notes.append(
-            f"no font on this machine holds the letters {''.join(sorted(unknown))}: pictures number "
-            "those classes (a font of that script, such as Noto Sans CJK, mends it)"
+            f"no font on this machine holds the letters {''.join(sorted(unknown))}: pictures "
+            "number those classes (a font of that script, such as Noto Sans CJK, mends it)"
         )
     with matplotlib.rc_context({**STYLE, "font.family": families}):
         _save(_learning_curves(history), folder / "learning_curves.png")
@@ -69,13 +70,13 @@ def draw_pictures(
 
 
 def _drawable(name: str, index: int, unknown: set[str]) -> str:
-    """The class's name, or its number where a letter of it cannot be drawn; `$` starts no formula."""
+    """The class's name, or its number where a letter cannot be drawn; `$` starts no formula."""
     return f"class {index}" if unknown & set(name) else name.replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> None:
     with replacing(path) as partial:
-        figure.savefig(partial, dpi=DOTS_PER_INCH)
+        figure.savefig(partial, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.15)
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -112,9 +113,18 @@ def _learning_curves(history: list[dict[str, Any]]) -> Figure:
         axes.legend(loc="best")
         if kind == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        elif _spans_decades(
+            [row[f"{split}_loss"] for row in history for split in ("train", "val")]
+        ):
+            axes.set_yscale("log")
+            axes.set_title(f"{axes.get_title(loc='left')}, log scale")
         else:
             axes.set_ylim(bottom=0)
     return figure
+
+
+def _spans_decades(values: list[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) > 30
 
 
 def _chosen(result: Evaluation) -> tuple[numpy.ndarray, int]:
@@ -145,12 +155,15 @@ def _sample_sheet(
     chosen, mistakes = _chosen(result)
     columns = min(SHEET_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = _figure(1.75 * columns, 2.25 * rows + 0.7)
+    figure = _figure(1.75 * columns, 2.15 * rows + 0.8)
+    figure.get_layout_engine().set(wspace=0.06, hspace=0.02)  # type: ignore[union-attr]
     total_wrong = int((result.predictions != result.labels).sum())
-    shown = f", {mistakes} shown first" if total_wrong else ""
+    shown = {0: "", total_wrong: "; the mistakes come first"}.get(
+        mistakes, f"; {mistakes} of the {total_wrong} mistakes come first"
+    )
     figure.suptitle(
         f"Test images: {len(result.labels) - total_wrong} of {len(result.labels)} right "
-        f"({result.accuracy:.2%}), {total_wrong} wrong{shown}",
+        f"({result.accuracy:.2%}){shown}",
         fontsize=14,
         fontweight="bold",
     )
@@ -171,34 +184,48 @@ def _draw_sample(
     said, true = int(result.predictions[index]), int(result.labels[index])
     right = said == true
     colour = GREEN if right else VERMILION
-    smooth = "nearest" if image.shape[0] <= 64 else "antialiased"
-    axes.imshow(image, cmap="gray" if image.ndim == 2 else None, vmin=0, vmax=255, interpolation=smooth)
+    # A few pixels drawn as squares are hard to read as what they show.
+    smooth = "bicubic" if image.shape[0] <= 64 else "antialiased"
+    axes.imshow(
+        image, cmap="gray" if image.ndim == 2 else None, vmin=0, vmax=255, interpolation=smooth
+    )
     axes.set_axis_on()
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set(visible=True, color=colour, linewidth=2.5)
-    answer = f"{'✓' if right else '✗'} {_short(names[said])}  {result.probabilities[index, said]:.0%}"
+    answer = (
+        f"{'✓' if right else '✗'} {_short(names[said])}  {result.probabilities[index, said]:.0%}"
+    )
     below = answer if right else f"{answer}\ntrue: {_short(names[true])}"
     axes.set_xlabel(below, color=colour, fontsize=10.5, fontweight="bold" if not right else None)
 
 
 def _short(name: str, width: int = 16) -> str:
-    return textwrap.shorten(name, width, placeholder="…") if " " in name else (
-        name if len(name) <= width else name[: width - 1] + "…"
+    return (
+        textwrap.shorten(name, width, placeholder="…")
+        if " " in name
+        else (name if len(name) <= width else name[: width - 1] + "…")
     )
 
 
 def _confusion_matrix(names: list[str], result: Evaluation) -> Figure:
-    """Rows are true classes, columns answers; colour is the share of the row, figures are counts."""
+    """Rows are true classes, columns answers; colour is the share of the row, text the count."""
     matrix = result.confusion
     count = len(names)
     share = matrix / numpy.maximum(matrix.sum(1, keepdims=True), 1)
     side = min(max(0.55 * count + 2.6, 5.2), 16.0)
     figure = _figure(side + 0.9, side)
     axes = figure.subplots()
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    # Small shares are the interesting ones: the root brings them out of the white.
+    image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
     axes.grid(visible=False)
+    axes.set_xticks(numpy.arange(1, count) - 0.5, minor=True)
+    axes.set_yticks(numpy.arange(1, count) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", lw=1.5 if count <= 20 else 0.5)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     axes.set_title(f"Confusion matrix (test accuracy {result.accuracy:.2%})")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
@@ -218,12 +245,18 @@ def _confusion_matrix(names: list[str], result: Evaluation) -> Figure:
     axes.set_yticks(ticks, labels, fontsize=size)
     if count <= MANY_CLASSES:
         for row, column in zip(*numpy.nonzero(matrix), strict=True):
-            colour = "white" if share[row, column] > 0.55 else "black"
+            colour = "white" if share[row, column] > 0.35 else "black"
             axes.text(
-                column, row, f"{matrix[row, column]}", ha="center", va="center",
-                color=colour, fontsize=size,
+                column,
+                row,
+                f"{matrix[row, column]}",
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=size,
             )
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
+    bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
     return figure

@@ -50,9 +50,7 @@ class Classifier:
         load_weights(self.model, stored, file)
         self.model.eval()
 
-    def __call__(
-        self, images: Sequence[str | PathLike[str]], top: int = 5
-    ) -> list[dict[str, Any]]:
+    def __call__(self, images: Sequence[str | PathLike[str]], top: int = 5) -> list[dict[str, Any]]:
         """Classify image files, in order.
 
         Each answer holds `image` and either `predictions`, the `top` likeliest classes as
@@ -63,9 +61,7 @@ class Classifier:
             answers += self._classify(images[begin : begin + BATCH], top)
         return answers
 
-    def _classify(
-        self, images: Sequence[str | PathLike[str]], top: int
-    ) -> list[dict[str, Any]]:
+    def _classify(self, images: Sequence[str | PathLike[str]], top: int) -> list[dict[str, Any]]:
         shape = self.preprocessing
         mode = {1: "L", 3: "RGB"}[shape.channels]
         fit, limit = shape.fit(), self.settings.data.max_pixels

@@ -60,8 +60,8 @@ def _clock(seconds: float | None) -> str:
 
 def _in_words(meter: Meter) -> str:
     return (
-        f"loss {meter.loss:.4f}  accuracy {meter.accuracy:6.2%}  "
-        f"{meter.images_per_second:,.0f} images/s  {_clock(meter.seconds_left)} left"
+        f"loss {meter.loss:.4f}  accuracy {meter.accuracy:.1%}  "
+        f"{meter.images_per_second:,.0f} img/s  {_clock(meter.seconds_left)} left"
     )
 
 
@@ -135,8 +135,8 @@ class BarReporter(QuietReporter):
         self._console = Console(highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total}"),
+            BarColumn(bar_width=12),
+            TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[words]}"),
             console=self._console,
             transient=True,
@@ -174,6 +174,7 @@ class BarReporter(QuietReporter):
         """See `Reporter`."""
         if self._task is not None:
             self._progress.stop()
+            self._progress.remove_task(self._task)
             self._task = None
 
 

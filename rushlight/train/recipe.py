@@ -68,7 +68,7 @@ def _common(settings: OptimizerSettings) -> dict[str, Any]:
 
 
 OPTIMIZERS = {
-    "sgd": OptimizerRow(_sgd, lr=0.1, weight_decay=5e-4),
+    "sgd": OptimizerRow(_sgd, lr=0.05, weight_decay=5e-4),
     "adam": OptimizerRow(_adam, lr=3e-3, weight_decay=0.0),
     "adamw": OptimizerRow(_adamw, lr=3e-3, weight_decay=0.01),
     "rmsprop": OptimizerRow(_rmsprop, lr=3e-4, weight_decay=0.0),
@@ -128,7 +128,9 @@ def preprocessing_of(settings: Settings) -> Preprocessing:
     return Preprocessing(data.image_size, data.channels, mean, std)
 
 
-def build_model(name: str, options: dict[str, Any], shape: Preprocessing, classes: int) -> nn.Module:
+def build_model(
+    name: str, options: dict[str, Any], shape: Preprocessing, classes: int
+) -> nn.Module:
     """Build the architecture for these images; a `RunError` names an option that it refuses."""
     extra = {"image_size": shape.image_size} if models.model_config(name).fixed_input_size else {}
     reserved = {"num_classes", "in_chans", *extra}

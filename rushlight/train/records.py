@@ -34,10 +34,7 @@ def write_metrics(path: Path, history: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        {
-            name: f"{value:.6g}" if isinstance(value, float) else value
-            for name, value in row.items()
-        }
+        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
         for row in history
     )
     write_atomically(path, stream.getvalue())

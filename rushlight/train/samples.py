@@ -122,9 +122,7 @@ def _folder(root: Path) -> Listing:
             problems += _without_label(part)
             present = [entry.name for entry in _visible(part) if entry.is_dir()]
             for class_name in present:
-                _collect(
-                    part / class_name, classes.index(class_name), split, samples, problems
-                )
+                _collect(part / class_name, classes.index(class_name), split, samples, problems)
     else:
         classes, samples = folders, []
         for label, name in enumerate(classes):
@@ -193,7 +191,9 @@ def _columns(path: Path, first: list[str]) -> tuple[dict[str, int], bool]:
     if "image" in found and "label" in found:
         return found, True
     if len(first) in (2, 3) and first[0].strip().lower().endswith(EXTENSIONS):
-        return {name: index for index, name in enumerate(("image", "label", "split")[: len(first)])}, False
+        return {
+            name: index for index, name in enumerate(("image", "label", "split")[: len(first)])
+        }, False
     raise RunError(f"{path}: line 1 must name the columns image,label or image,label,split")
 
 

@@ -142,9 +142,7 @@ def _prepare(settings: Settings, reporter: Reporter) -> _Prepared:
         settings.model.name, settings.model.options, preprocessing, len(listing.classes)
     )
     model.to(rushlight.device(settings.device))
-    return _Prepared(
-        settings, listing, splits, problems, preprocessing, model, folder, checkpoint
-    )
+    return _Prepared(settings, listing, splits, problems, preprocessing, model, folder, checkpoint)
 
 
 def _set_up_machine(settings: Settings) -> None:
@@ -173,7 +171,8 @@ def _tell(prepared: _Prepared, reporter: Reporter) -> None:
     shape = prepared.preprocessing
     reporter.note(
         f"{prepared.listing.title}: {len(prepared.listing.classes)} classes; "
-        f"{len(splits.train)} training, {len(splits.val)} validation, {len(splits.test)} test images"
+        f"{len(splits.train)} training, {len(splits.val)} validation, "
+        f"{len(splits.test)} test images"
     )
     reporter.note(
         f"{settings.model.name}: {parameters:,} parameters; images of "

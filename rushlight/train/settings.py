@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from rushlight.models.registry import nearest
 
+from .config_file import parse_yaml
 from .problems import RunError
 
 __all__ = ["Settings", "describe", "flatten", "resolve", "to_dict"]
@@ -23,8 +24,6 @@ __all__ = ["Settings", "describe", "flatten", "resolve", "to_dict"]
 def key(default: Any, meaning: str, low: float | None = None, high: float | None = None) -> Any:
     """A field with its default, a line of help, and the range of allowed numbers."""
     facts = {"meaning": meaning, "low": low, "high": high}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=facts)
     return field(default=default, metadata=facts)
 
 
@@ -58,7 +57,9 @@ class ModelSettings:
 
     LEADING: ClassVar[str] = "name"
     name: str = key("convnet", "a registered architecture")
-    options: dict[str, Any] = key({}, "further named arguments of the architecture")
+    options: dict[str, Any] = field(
+        default_factory=dict, metadata={"meaning": "further named arguments of the architecture"}
+    )
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
 
 
 def _merge(target: dict[str, Any], layer: dict[str, Any], path: str = "") -> None:
-    """Lay `layer` over `target`, section by section; dotted keys and plain sections are spelt out."""
+    """Lay `layer` over `target`, spelling out dotted keys and sections that are one value."""
     for name, value in layer.items():
         if not isinstance(name, str):
             raise RunError(f"{path}{name!r}: a key must be text, got {type(name).__name__}")
@@ -241,8 +242,15 @@ def _accept(value: Any, kind: Any) -> tuple[bool, Any]:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number, float(value) if number else None
     if typing.get_origin(kind) is dict:
-        return isinstance(value, dict), value
+        if not isinstance(value, dict):
+            return False, None
+        return True, {name: _free_value(item) for name, item in value.items()}
     return type(value) is kind, value
+
+
+def _free_value(value: Any) -> Any:
+    """A value whose type nobody declares: text from the command line means what YAML says."""
+    return parse_yaml(str(value)) if isinstance(value, _Text) else value
 
 
 def _accept_text(text: str, kind: Any) -> tuple[bool, Any]:

@@ -60,9 +60,7 @@ def divide(
     return Splits(*(sorted(parts[name], key=lambda s: order[id(s)]) for name in Splits._fields))
 
 
-def _draw(
-    pool: list[Sample], classes: int, totals: list[int], seed: int
-) -> list[list[Sample]]:
+def _draw(pool: list[Sample], classes: int, totals: list[int], seed: int) -> list[list[Sample]]:
     """Draw parts of the given sizes with every class in its share; the rest comes last."""
     generator = numpy.random.Generator(numpy.random.PCG64(seed))
     by_class: list[list[Sample]] = [[] for _ in range(classes)]

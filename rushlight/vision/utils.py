@@ -46,7 +46,9 @@ def make_grid(
     columns = min(nrow, count)
     rows = math.ceil(count / columns)
     height, width = height + padding, width + padding
-    grid = images.new_full((channels, height * rows + padding, width * columns + padding), pad_value)
+    grid = images.new_full(
+        (channels, height * rows + padding, width * columns + padding), pad_value
+    )
     for index in range(count):
         row, column = divmod(index, columns)
         top, left = row * height + padding, column * width + padding
@@ -73,8 +75,10 @@ def _normalised(
     images: Tensor, value_range: tuple[float, float] | None, scale_each: bool
 ) -> Tensor:
     if value_range is not None and not isinstance(value_range, tuple):
-        raise TypeError("value_range has to be a tuple (min, max) if specified. min and max are numbers")
-    groups = [image for image in images] if scale_each else [images]
+        raise TypeError(
+            "value_range has to be a tuple (min, max) if specified. min and max are numbers"
+        )
+    groups = list(images) if scale_each else [images]
     scaled = []
     for group in groups:
         low, high = value_range or (float(group.min()), float(group.max()))

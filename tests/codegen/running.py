@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,7 +38,10 @@ def run(
     isa: Isa = AVX512,
     cuts: Sequence[int] = (),
 ) -> int:
-    """Run compiled code on the buffers, in place, in one call or cut into several; returns the status word."""
+    """Run compiled code on the buffers, in place, in one call or cut into several.
+
+    Returns the status word.
+    """
     address = compile_module(emit(kernel, isa), [kernel.name])[kernel.name]
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(address)
     guarded = [np.full(b.size + 2 * GUARD, 0x5A, b.dtype) for b in buffers]
@@ -49,11 +53,13 @@ def run(
         slots[i] = np.float64(value).view(np.int64) if kernel.scalars[i] == "float64" else value
     status = np.zeros(1, np.int64)
     stops = sorted({0, *cuts, task_count(kernel)})
-    for begin, end in zip(stops, stops[1:], strict=False):
+    for begin, end in pairwise(stops):
         function(pointers.ctypes.data, slots.ctypes.data, status.ctypes.data, begin, end)
     for wide, buffer in zip(guarded, buffers, strict=True):
         outside = np.concatenate([wide[:GUARD], wide[GUARD + buffer.size :]])
-        assert np.array_equal(outside, np.full(2 * GUARD, 0x5A, wide.dtype)), "wrote outside of a buffer"
+        assert np.array_equal(outside, np.full(2 * GUARD, 0x5A, wide.dtype)), (
+            "wrote outside of a buffer"
+        )
         buffer[:] = wide[GUARD : GUARD + buffer.size]
     return int(status[0])
 
@@ -88,4 +94,6 @@ def check(
     for parameter, a, b in zip(kernel.parameters, expected, got, strict=True):
         equal = same_bits(a, b, parameter.dtype)
         wrong = np.flatnonzero(~equal)[:5]
-        assert equal.all(), f"{text(kernel)}\n{parameter.name}[{wrong}]: {a[wrong]} expected, got {b[wrong]}"
+        assert equal.all(), (
+            f"{text(kernel)}\n{parameter.name}[{wrong}]: {a[wrong]} expected, got {b[wrong]}"
+        )

@@ -1,4 +1,7 @@
-"""Compiled kernels against the interpreter: random ones, and the cases that the rules of IR 2 single out."""
+"""Compiled kernels against the interpreter.
+
+Random ones, and the cases that the rules of IR 2 single out.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rushlight.codegen.isa import AVX2, AVX512, GENERIC128
+from rushlight.codegen.compiler import cross_compile
+from rushlight.codegen.isa import AVX2, AVX512, GENERIC128, NEON
+from rushlight.codegen.loops import emit
+from rushlight.kernel.convert import to_storage
 from rushlight.kernel.ir import Affine, Carried, Kernel, Let, Load, Loop, Parameter, Store
 
 from .kernels_strategy import elementwise, reductions
-from .running import check, task_count
+from .running import check, run, same_bits, task_count
 
 ISAS = st.sampled_from([AVX512, AVX2, GENERIC128])
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SETTINGS = settings(
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 
 
 @SETTINGS
@@ -87,15 +95,24 @@ def test_scalars_and_statements_before_the_nest() -> None:
         Let("f", "cast", ("n",), "float32"),
         Let("factor", "div", ("s", "f"), "float32"),
     )
-    body = (Load("x", "x", at, "float32"), Let("y", "mul", ("x", "factor"), "float32"), Store("y", at, "y"))
+    body = (
+        Load("x", "x", at, "float32"),
+        Let("y", "mul", ("x", "factor"), "float32"),
+        Store("y", at, "y"),
+    )
     parameters = (Parameter("x", "float32", 77, "in"), Parameter("y", "float32", 77, "out"))
-    kernel = Kernel("k", parameters, ("float64", "int64"), (*before, Loop("i", 77, body, vector=True)), 1, 64)
+    kernel = Kernel(
+        "k", parameters, ("float64", "int64"), (*before, Loop("i", 77, body, vector=True)), 1, 64
+    )
     check(kernel, {"x": np.arange(77, dtype=np.float32)}, (0.1, -3))
 
 
 @pytest.mark.parametrize("extent", [0, 1, 5])
 def test_empty_and_single_loops(extent: int) -> None:
-    inner = (Load("x", "x", Affine(0, (("j", 1),)), "float32"), Let("n", "add", ("t", "x"), "float32"))
+    inner = (
+        Load("x", "x", Affine(0, (("j", 1),)), "float32"),
+        Let("n", "add", ("t", "x"), "float32"),
+    )
     carried = (Carried("t", "z", "n", "sum", "float32"),)
     for vector in (True, False):
         body = (
@@ -104,12 +121,18 @@ def test_empty_and_single_loops(extent: int) -> None:
             Store("y", Affine(0, (("i", 1),)), "t"),
         )
         parameters = (Parameter("x", "float32", 5, "in"), Parameter("y", "float32", 3, "out"))
-        check(Kernel("k", parameters, (), (Loop("i", 3, body),), 1, 2), {"x": np.arange(5, dtype=np.float32)})
+        check(
+            Kernel("k", parameters, (), (Loop("i", 3, body),), 1, 2),
+            {"x": np.arange(5, dtype=np.float32)},
+        )
 
 
 def test_lanes_of_a_sum_join_the_same_way_for_any_cut() -> None:
     """A row sum is bit-identical however the rows are divided among calls."""
-    inner = (Load("x", "x", Affine(0, (("i", 777), ("j", 1))), "float32"), Let("n", "add", ("t", "x"), "float32"))
+    inner = (
+        Load("x", "x", Affine(0, (("i", 777), ("j", 1))), "float32"),
+        Let("n", "add", ("t", "x"), "float32"),
+    )
     body = (
         Let("z", "const", (), "float32", (0.0,)),
         Loop("j", 777, inner, (Carried("t", "z", "n", "sum", "float32"),), True),
@@ -118,8 +141,6 @@ def test_lanes_of_a_sum_join_the_same_way_for_any_cut() -> None:
     parameters = (Parameter("x", "float32", 7770, "in"), Parameter("y", "float32", 10, "out"))
     kernel = Kernel("k", parameters, (), (Loop("i", 10, body),), 1, 1)
     x = np.random.default_rng(0).normal(size=7770).astype(np.float32)
-    from .running import run
-
     results = []
     for cuts in ([], [1, 2, 5], [9]):
         y = np.zeros(10, np.float32)
@@ -127,3 +148,59 @@ def test_lanes_of_a_sum_join_the_same_way_for_any_cut() -> None:
         results.append(y)
     assert np.allclose(results[0], x.reshape(10, 777).sum(1), atol=1e-4)
     assert all(np.array_equal(results[0], r) for r in results)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_fused_and_unfused_are_bit_identical(dtype: str) -> None:
+    """One kernel of many ops against one kernel for each op, with tails of different lengths."""
+    count = 1003
+    at = Affine(0, (("i", 1),))
+    steps = [
+        "mul x x",
+        "neg r0",
+        "exp r1",
+        "add r2 x",
+        "tanh r3",
+        "div r4 x",
+        "mul r5 r3",
+        "sub r6 r2",
+    ]
+    lets = [
+        Let(f"r{i}", s.split()[0], tuple(s.split()[1:]), dtype)
+        for i, s in enumerate([*steps, "erf r7"])
+    ]
+    last = lets[-1].name
+
+    def kernel(name: str, inputs: set[str], body: list[Let], output: str) -> Kernel:
+        loads = tuple(Load(n, n, at, dtype) for n in sorted(inputs))
+        given = [Parameter(n, dtype, count, "in") for n in sorted(inputs)]
+        loop = Loop("i", count, (*loads, *body, Store("out", at, output)), vector=True)
+        parameters = (*given, Parameter("out", dtype, count, "out"))
+        return Kernel(name, parameters, (), (loop,), 1, 64)
+
+    x = to_storage(np.random.default_rng(1).normal(0, 2, count), dtype)
+    fused = [x.copy(), np.zeros_like(x)]
+    run(kernel("fused", {"x"}, lets, last), fused)
+    values = {"x": x}
+    for let in lets:
+        buffers = [values[n].copy() for n in sorted(set(let.arguments))] + [np.zeros_like(x)]
+        run(kernel("single", set(let.arguments), [let], let.name), buffers)
+        values[let.name] = buffers[-1]
+    assert same_bits(fused[-1], values[last], dtype).all()
+
+
+@pytest.mark.parametrize("triple", ["aarch64-linux-gnu", "x86_64-linux-gnu"])
+def test_other_machines_accept_the_text(triple: str) -> None:
+    """Plain x86-64 and ARM: the text is compiled, not run."""
+    at = Affine(0, (("i", 1),))
+    body = (
+        Load("x", "x", at, "float32"),
+        Let("e", "exp", ("x",), "float32"),
+        Let("s", "sin", ("e",), "float32"),
+        Let("p", "pow", ("s", "e"), "float32"),
+        Store("y", at, "p"),
+    )
+    parameters = (Parameter("x", "float32", 77, "in"), Parameter("y", "float32", 77, "out"))
+    kernel = Kernel("k", parameters, (), (Loop("i", 77, body, vector=True),), 1, 64)
+    isa = NEON if triple.startswith("aarch64") else GENERIC128
+    assert len(cross_compile(emit(kernel, isa), triple, "")) > 500

@@ -153,8 +153,13 @@ def multi_head_attention_forward(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
             "method `generate_square_subsequent_mask` to create this mask."
         )
+    # The hint replaces the mask where nothing else needs it.
+    is_causal = is_causal and key_padding_mask is None and not need_weights
     mask = _merged_mask(
-        attn_mask, key_padding_mask, (batch, num_heads, targets, key.shape[0]), query.dtype
+        None if is_causal else attn_mask,
+        key_padding_mask,
+        (batch, num_heads, targets, key.shape[0]),
+        query.dtype,
     )
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     weights = separate if use_separate_proj_weight else in_proj_weight
@@ -171,7 +176,8 @@ def multi_head_attention_forward(
     if need_weights:
         output, attention = _explicit_attention(q, k, v, mask, dropout_p)
     else:
-        output, attention = scaled_dot_product_attention(q, k, v, mask, dropout_p), None
+        attention = None
+        output = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
     output = output.permute(2, 0, 1, 3).reshape(targets, batch, width)
     output = _ops.linear(output, out_proj_weight, out_proj_bias)
     if attention is not None and average_attn_weights:

@@ -22,6 +22,7 @@ Complex tensors are drawn as twice as many real numbers (`normal` with std / sqr
 
 from __future__ import annotations
 
+from .box_muller import normal
 from .continuous import cauchy, exponential, log_normal, uniform
 from .discrete import (
     bernoulli,
@@ -34,7 +35,6 @@ from .discrete import (
     random_int,
 )
 from .generator import DEFAULT_SEED, STATE_BYTES, Mt19937
-from .normal import normal
 from .order import arrange, visiting_order
 from .rejection import binomial, dirichlet, gamma, poisson
 

@@ -49,11 +49,12 @@ def single_fused_multiply_add(
     """
     product: Doubles = np.asarray(np.multiply(a, b))
     total: Doubles = product + c
-    dropped = total.view(np.int64) & _DROPPED_BITS
-    halfway = dropped == _HALFWAY
+    halfway = (total.view(np.int64) & _DROPPED_BITS) == _HALFWAY
     if halfway.any():
-        lost = _sum_error(product, c, total)
-        total = np.where(halfway & (lost != 0), _neighbour_towards(total, lost), total)
+        places = np.nonzero(halfway)
+        tied = total[places]
+        lost = _sum_error(product[places], np.broadcast_to(c, total.shape)[places], tied)
+        total[places] = np.where(lost != 0, _neighbour_towards(tied, lost), tied)
     return single_round(total)
 
 

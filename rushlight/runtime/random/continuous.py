@@ -21,8 +21,8 @@ from .arithmetic import (
     through_c_library,
     to_storage,
 )
+from .box_muller import normal_doubles, uniform_words
 from .generator import Mt19937
-from .normal import normal_doubles, uniform_words
 
 if TYPE_CHECKING:
     from .arithmetic import Values

@@ -117,45 +117,54 @@ def _same_sequence(model: Sequence[Any], values: list[Any]) -> Any:
         return values
 
 
-def as_array(tensor: Tensor) -> numpy.ndarray | None:
-    """The tensor's values as an array, or None where only the engine can tell them.
+def memory_of(tensor: Tensor) -> numpy.ndarray:
+    """The memory of a tensor on the CPU as an array of its shape, bfloat16 as the bits of int16.
 
-    None for tensors that autograd follows, that live on a device, or whose dtype NumPy lacks.
+    While the array lives the engine sees the memory as shared; let go of it soon.
     """
-    plain = tensor.device.type == "cpu" and not tensor.requires_grad
-    if not plain or tensor.dtype == rushlight.bfloat16:
-        return None
-    array: numpy.ndarray = tensor.numpy()
+    plain = tensor.view(rushlight.int16) if tensor.dtype == rushlight.bfloat16 else tensor
+    array: numpy.ndarray = plain.numpy()
     return array
+
+
+def _stack(arrays: Sequence[numpy.ndarray], dtype: Any) -> Tensor:
+    """Equal arrays one behind the other in memory that belongs to the engine."""
+    result: Tensor = rushlight.empty((len(arrays), *arrays[0].shape), dtype=dtype)
+    numpy.stack(arrays, out=memory_of(result))
+    return result
 
 
 def collate_tensor_fn(batch: Sequence[Any], *, collate_fn_map: Table | None = None) -> Any:
     """Tensors of one shape and dtype -> one tensor with a batch axis in front."""
-    arrays = [as_array(tensor) for tensor in batch]
-    uniform = all(
-        array is not None and array.shape == arrays[0].shape and array.dtype == arrays[0].dtype
-        for array in arrays
+    first = batch[0]
+    ready = all(
+        tensor.device.type == "cpu"
+        and not tensor.requires_grad
+        and tensor.dtype == first.dtype
+        and tensor.shape == first.shape
+        for tensor in batch
     )
-    if not uniform:
+    if not ready:
         return rushlight.stack(list(batch), 0)
-    return rushlight.from_numpy(numpy.stack(arrays))
+    return _stack([memory_of(tensor) for tensor in batch], first.dtype)
 
 
 def collate_numpy_array_fn(batch: Sequence[Any], *, collate_fn_map: Table | None = None) -> Any:
     """Arrays of one shape -> one tensor with a batch axis in front."""
-    if batch[0].dtype.kind in _KINDS_WITHOUT_TENSOR:
-        raise _cannot_collate(batch[0].dtype)
+    first = batch[0]
+    if first.dtype.kind in _KINDS_WITHOUT_TENSOR:
+        raise _cannot_collate(first.dtype)
     shapes = {array.shape for array in batch}
     if len(shapes) > 1:
         raise RuntimeError(
             f"stack expects each array to be equal size, but got the shapes {sorted(shapes)}"
         )
-    return rushlight.from_numpy(numpy.stack(batch))
+    return _stack(batch, rushlight.from_numpy(first.reshape(-1)[:0]).dtype)
 
 
 def collate_numpy_scalar_fn(batch: Sequence[Any], *, collate_fn_map: Table | None = None) -> Any:
     """NumPy numbers -> one tensor of their dtype."""
-    return rushlight.as_tensor(numpy.asarray(batch))
+    return rushlight.tensor(numpy.asarray(batch))
 
 
 def collate_float_fn(batch: Sequence[Any], *, collate_fn_map: Table | None = None) -> Any:

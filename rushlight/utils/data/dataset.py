@@ -285,6 +285,20 @@ def _lengths_from_fractions(total: int, fractions: Sequence[float]) -> list[int]
     return lengths
 
 
+def loads_batches(dataset: Any) -> bool:
+    """Whether the data set has its own way to load a whole batch at once.
+
+    `Subset` and `StackDataset` only pass batches on; unless what they hold has such a way, items
+    are loaded one by one, so that an error can name its item.
+    """
+    load = getattr(type(dataset), "__getitems__", None)
+    if load is Subset.__getitems__:
+        return loads_batches(dataset.dataset)
+    if load is StackDataset.__getitems__:
+        return any(map(loads_batches, dataset._parts()))
+    return callable(getattr(dataset, "__getitems__", None))
+
+
 def describe_item(dataset: Any, index: Any) -> str:
     """Name an item for an error: its index and, where the data set can tell, its file.
 

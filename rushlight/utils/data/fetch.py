@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy
 
-from .dataset import IterableDataset, describe_item
+from .dataset import IterableDataset, describe_item, loads_batches
 
 # Positions that stand for no single item.
 WHOLE_BATCH = -1
@@ -41,18 +41,15 @@ class MapFetcher:
     def __init__(
         self, dataset: Any, batched: bool, collate: Callable[[Any], Any], progress: Progress
     ) -> None:
-        self.dataset, self.batched, self.collate, self.progress = (
-            dataset,
-            batched,
-            collate,
-            progress,
-        )
+        self.dataset, self.batched = dataset, batched
+        self.collate, self.progress = collate, progress
+        self.at_once = loads_batches(dataset)
 
     def fetch(self, index: Any) -> Any:
         self.progress.set(WHOLE_BATCH)
         if not self.batched:
             data = self.dataset[index]
-        elif callable(getattr(self.dataset, "__getitems__", None)):
+        elif self.at_once:
             data = self.dataset.__getitems__(index)
         else:
             data = [self._load(position, each) for position, each in enumerate(index)]

@@ -239,7 +239,7 @@ class MultiProcessIterator:
             self._more = False
             return
         worker.tasks[self._sent] = index
-        worker.send(Task(self._epoch, self._sent, index))
+        worker.send(Task(self._epoch, self._sent, index, worker.receiver.taken))
         self._sent += 1
 
     def _choose_worker(self) -> _Worker | None:

@@ -4,17 +4,20 @@ In: any picklable value; tensors and arrays anywhere inside it. Out: an equal va
 Invariant: a frame is either complete or not there. Nothing in it has a name, so nothing is left
 behind when a process dies at any moment, and no lock is shared, so nobody can die holding one.
 
-A frame is a header (length of the pickle, place and number of the buffers), the length of each
-buffer, the pickle, and the buffers when they are small. The memory of large arrays travels beside
-the pickle, in an anonymous memory file whose descriptor is sent along: the sender has finished a
-batch as soon as it is written, however busy the receiver is, and the receiver copies it once into
-memory of its own. Where the system has no such files, or no room for one more, the buffers go
-through the socket.
+A frame is a header, a list that describes the blocks, the pickle of the value, and the blocks when
+they are small. A block is the memory of one tensor, or of one array. Large blocks travel in an
+anonymous memory file that both sides map. Its descriptor is sent with the first frame that uses it;
+from then on the file is reused as soon as the receiver has taken the frame, which it tells by a
+count, because fresh pages cost ten times as much as copying into pages that are there. So the
+sender has finished a batch as soon as it is written, however busy the receiver is, and the receiver
+copies it once, straight into the memory of the new tensors. Where the system has no such files, or
+no room for one more, the blocks go through the socket.
 """
 
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import pickle
 import socket
@@ -27,109 +30,192 @@ import numpy
 
 import rushlight
 
-_HEADER = struct.Struct("<QQB")
-_LENGTH = struct.Struct("<Q")
-_IN_STREAM, _IN_FILE = 0, 1
-# Below this many bytes a memory file costs more than it saves (creating and sending one: 30 us).
+from .collate import memory_of
+
+# Lengths of descriptions, pickle and blocks; the file that holds the blocks, and whether it is new.
+_HEADER = struct.Struct("<QQQi?")
+_IN_STREAM = -1
+# Below this many bytes the socket is as quick.
 _SMALLEST_FILE = 1 << 16
 _READ_AT_ONCE = 1 << 20
-_BUFFERS_AT_ONCE = 512
-
-
-def _rebuild_tensor(array: numpy.ndarray, dtype: str) -> Any:
-    """The tensor that `_Pickler` took apart; `dtype` names the meaning of the array's bits."""
-    tensor = rushlight.from_numpy(array)
-    wanted = getattr(rushlight, dtype)
-    return tensor if tensor.dtype == wanted else tensor.view(wanted)
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles a tensor as the array of its values, so that both sides need no engine for it."""
+    """Takes tensors and the memory of arrays out of the pickle and collects them as blocks."""
 
-    def reducer_override(self, value: Any) -> Any:
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, protocol=5, buffer_callback=self._add_buffer)
+        self.descriptions: list[Any] = []
+        self.blocks: list[memoryview] = []
+
+    def _add_buffer(self, buffer: pickle.PickleBuffer) -> None:
+        self.blocks.append(buffer.raw())
+        self.descriptions.append(self.blocks[-1].nbytes)
+
+    def persistent_id(self, value: Any) -> Any:
         if not isinstance(value, rushlight.Tensor):
-            return NotImplemented
-        tensor = value.detach()
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        if dtype == "bfloat16":
-            tensor = tensor.view(rushlight.int16)
-        # Only C order travels beside the pickle; `ascontiguousarray` would lose a 0-d shape.
-        return _rebuild_tensor, (numpy.asarray(tensor.numpy(), order="C"), dtype)
+            return None
+        # Only C order travels as a block; `ascontiguousarray` would lose a 0-d shape.
+        array = numpy.asarray(memory_of(value.detach()), order="C")
+        self.blocks.append(pickle.PickleBuffer(array).raw())
+        self.descriptions.append((str(value.dtype).removeprefix("torch."), array.shape))
+        return len(self.descriptions) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts the tensors back; `blocks` are in the order of their descriptions."""
+
+    def __init__(self, content: bytes, descriptions: list[Any], blocks: list[Any]) -> None:
+        buffers = [
+            block
+            for described, block in zip(descriptions, blocks, strict=True)
+            if isinstance(described, int)
+        ]
+        super().__init__(io.BytesIO(content), buffers=buffers)
+        self._blocks = blocks
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._blocks[pid]
+
+
+def _make_block(described: Any) -> Any:
+    """An empty tensor or byte array to read a block into."""
+    if isinstance(described, int):
+        return numpy.empty(described, numpy.uint8)
+    dtype, shape = described
+    return rushlight.empty(shape, dtype=getattr(rushlight, dtype))
+
+
+def _bytes_of(block: Any) -> memoryview:
+    array = block if isinstance(block, numpy.ndarray) else memory_of(block)
+    return memoryview(array.reshape(-1).view(numpy.uint8))
 
 
 class Packed(NamedTuple):
-    """A value as the bytes of its pickle and the memory that travels beside it."""
+    """A value as the bytes of its pickle and the blocks that travel beside it."""
 
+    descriptions: bytes
     content: memoryview
-    buffers: list[memoryview]
+    blocks: list[memoryview]
 
-    def head(self, place: int) -> bytes:
-        lengths = b"".join(_LENGTH.pack(view.nbytes) for view in self.buffers)
-        return _HEADER.pack(self.content.nbytes, len(self.buffers), place) + lengths
+    @property
+    def size(self) -> int:
+        """Bytes of all blocks together."""
+        return sum(block.nbytes for block in self.blocks)
+
+    def head(self, file: int = _IN_STREAM, new: bool = False) -> bytes:
+        lengths = (len(self.descriptions), self.content.nbytes, self.size)
+        return _HEADER.pack(*lengths, file, new) + self.descriptions
 
     def frame(self) -> bytes:
         """The whole frame, everything in the stream."""
-        return b"".join((self.head(_IN_STREAM), self.content, *self.buffers))
+        return b"".join((self.head(), self.content, *self.blocks))
 
 
 def pack(value: Any) -> Packed:
     """Pickle a value. Errors: whatever pickling it raises."""
     stream = io.BytesIO()
-    buffers: list[pickle.PickleBuffer] = []
-    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-    return Packed(stream.getbuffer(), [buffer.raw() for buffer in buffers])
+    pickler = _Pickler(stream)
+    pickler.dump(value)
+    descriptions = pickle.dumps(pickler.descriptions, protocol=5)
+    return Packed(descriptions, stream.getbuffer(), pickler.blocks)
 
 
-def send(connection: socket.socket, packed: Packed) -> None:
-    """Write one frame and wait until it is out, its large buffers in a memory file.
+class _SharedFile:
+    """An anonymous memory file, mapped; `frame` is the last frame that was written to it."""
 
-    Errors: OSError when the other side is gone.
-    """
-    file = _memory_file(packed.buffers)
-    if file is None:
-        for part in (packed.head(_IN_STREAM), packed.content, *packed.buffers):
-            connection.sendall(part)
-        return
-    head = packed.head(_IN_FILE)
-    try:
-        sent = socket.send_fds(connection, [head], [file])
-        connection.sendall(head[sent:])
-        connection.sendall(packed.content)
-    finally:
-        os.close(file)
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor, self.size, self.frame = descriptor, size, 0
+        self.memory = memoryview(mmap.mmap(descriptor, size))
+
+    @classmethod
+    def create(cls, size: int) -> _SharedFile | None:
+        """A file with room for `size` bytes and some more, or None where there cannot be one."""
+        if not hasattr(os, "memfd_create"):
+            return None
+        size += size // 4
+        try:
+            descriptor = os.memfd_create("rushlight-batch", os.MFD_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            # Reserves the pages now: writing to a page that cannot be had would kill the process.
+            os.posix_fallocate(descriptor, 0, size)
+            return cls(descriptor, size)
+        except OSError:
+            os.close(descriptor)
+            return None
 
 
-def _memory_file(views: list[memoryview]) -> int | None:
-    """An anonymous file holding all buffers in a row, or None if the stream has to do."""
-    if sum(view.nbytes for view in views) < _SMALLEST_FILE or not hasattr(os, "memfd_create"):
-        return None
-    try:
-        file = os.memfd_create("rushlight-batch", os.MFD_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        for view in views:
-            while view.nbytes:
-                # A write fails with an error where touching mapped memory would kill the process.
-                view = view[os.write(file, view) :]
-    except OSError:
-        os.close(file)
-        return None
-    return file
+class Sender:
+    """Writes frames to a socket, their large blocks to memory files that it reuses."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._files: list[_SharedFile] = []
+        self._sent = 0
+        self._taken = 0
+
+    def acknowledge(self, taken: int) -> None:
+        """The receiver has taken that many frames: the files of those are free again."""
+        self._taken = taken
+
+    def send(self, packed: Packed) -> None:
+        """Write one frame and wait until it is out.
+
+        Errors: OSError when the other side is gone.
+        """
+        self._sent += 1
+        index, new = self._choose_file(packed.size)
+        if index == _IN_STREAM:
+            for part in (packed.head(), packed.content, *packed.blocks):
+                self.connection.sendall(part)
+            return
+        file, offset = self._files[index], 0
+        file.frame = self._sent
+        for block in packed.blocks:
+            file.memory[offset : offset + block.nbytes] = block
+            offset += block.nbytes
+        head, sent = packed.head(index, new), 0
+        if new:
+            sent = socket.send_fds(self.connection, [head], [file.descriptor])
+        self.connection.sendall(head[sent:])
+        self.connection.sendall(packed.content)
+
+    def _choose_file(self, size: int) -> tuple[int, bool]:
+        """The number of a free file with room for `size` bytes, and whether it is a new one."""
+        if size < _SMALLEST_FILE:
+            return _IN_STREAM, False
+        free = [index for index, file in enumerate(self._files) if file.frame <= self._taken]
+        for index in free:
+            if self._files[index].size >= size:
+                return index, False
+        made = _SharedFile.create(size)
+        if made is None:
+            return _IN_STREAM, False
+        if not free:
+            self._files.append(made)
+            return len(self._files) - 1, True
+        os.close(self._files[free[0]].descriptor)
+        self._files[free[0]] = made
+        return free[0], True
 
 
 class Receiver:
     """Reads frames from a socket without waiting for the rest of one.
 
-    `frames` holds the values of all frames that are complete; `closed` says that no more will come.
+    `frames` holds the values of all frames that are complete, `taken` counts them since the start,
+    and `closed` says that no more will come.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.frames: deque[Any] = deque()
         self.closed = False
+        self.taken = 0
         self._pending = bytearray()
-        self._files: deque[int] = deque()
+        self._descriptors: deque[int] = deque()
+        self._files: dict[int, memoryview] = {}
         _open_receivers.add(self)
 
     def read(self) -> None:
@@ -143,7 +229,7 @@ class Receiver:
             raise
         except OSError:
             data, files = b"", []
-        self._files.extend(files)
+        self._descriptors.extend(files)
         self._pending += data
         self.closed = not data
         while self._take_frame():
@@ -157,68 +243,57 @@ class Receiver:
 
     def _take_frame(self) -> bool:
         """Move one complete frame from the pending bytes to `frames`; say whether there was one."""
-        pending = memoryview(self._pending)
-        try:
-            if len(pending) < _HEADER.size:
-                return False
-            size, count, place = _HEADER.unpack_from(pending)
-            content_at = _HEADER.size + count * _LENGTH.size
-            if len(pending) < content_at:
-                return False
-            lengths = [
-                _LENGTH.unpack_from(pending, _HEADER.size + each * _LENGTH.size)[0]
-                for each in range(count)
-            ]
-            end = content_at + size
-            frame_end = end + (sum(lengths) if place == _IN_STREAM else 0)
-            if len(pending) < frame_end:
-                return False
-            content = bytes(pending[content_at:end])
-            buffers = [numpy.empty(length, numpy.uint8) for length in lengths]
-            if place == _IN_FILE:
-                self._fill_from_file(buffers)
-            else:
-                _fill_from_stream(buffers, pending[end:frame_end])
-        finally:
-            pending.release()
-        del self._pending[:frame_end]
-        self.frames.append(pickle.loads(content, buffers=buffers))
+        if len(self._pending) < _HEADER.size:
+            return False
+        described, content, size, file, new = _HEADER.unpack_from(self._pending)
+        content_at = _HEADER.size + described
+        blocks_at = content_at + content
+        end = blocks_at + (size if file == _IN_STREAM else 0)
+        if len(self._pending) < end:
+            return False
+        if new:
+            self._map_file(file)
+        with memoryview(self._pending) as pending:
+            descriptions = pickle.loads(pending[_HEADER.size : content_at])
+            pickled = bytes(pending[content_at:blocks_at])
+            blocks = [_make_block(each) for each in descriptions]
+            source = pending[blocks_at:end] if file == _IN_STREAM else self._files[file]
+            _fill(blocks, source)
+            del source
+        del self._pending[:end]
+        self.taken += 1
+        self.frames.append(_Unpickler(pickled, descriptions, blocks).load())
         return True
 
-    def _fill_from_file(self, buffers: list[numpy.ndarray]) -> None:
-        if not self._files:
+    def _map_file(self, file: int) -> None:
+        """Map the memory file whose descriptor has arrived in place of an older one."""
+        if not self._descriptors:
             raise RuntimeError(
                 "a batch arrived without its memory file: this process probably has too many open "
                 "files; raise the limit with `ulimit -n`"
             )
-        file, offset = self._files.popleft(), 0
-        views = [memoryview(buffer) for buffer in buffers if buffer.nbytes]
+        descriptor = self._descriptors.popleft()
         try:
-            while views:
-                read = os.preadv(file, views[:_BUFFERS_AT_ONCE], offset)
-                if read == 0:
-                    raise RuntimeError("the memory file of a batch is shorter than announced")
-                offset += read
-                while views and read >= views[0].nbytes:
-                    read -= views.pop(0).nbytes
-                if read:
-                    views[0] = views[0][read:]
+            self._files[file] = memoryview(mmap.mmap(descriptor, 0))
         finally:
-            os.close(file)
+            os.close(descriptor)
 
     def close(self) -> None:
-        """Close the socket and every memory file that arrived for a frame that never did."""
+        """Close the socket, and let go of all memory files."""
         self.closed = True
         self.connection.close()
-        while self._files:
-            os.close(self._files.popleft())
+        self._files.clear()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
 
 
-def _fill_from_stream(buffers: list[numpy.ndarray], stream: memoryview) -> None:
+def _fill(blocks: list[Any], source: memoryview) -> None:
+    """Copy the bytes of all blocks, which follow one another in `source`."""
     offset = 0
-    for buffer in buffers:
-        memoryview(buffer)[:] = stream[offset : offset + buffer.nbytes]
-        offset += buffer.nbytes
+    for block in blocks:
+        target = _bytes_of(block)
+        target[:] = source[offset : offset + target.nbytes]
+        offset += target.nbytes
 
 
 _open_receivers: weakref.WeakSet[Receiver] = weakref.WeakSet()

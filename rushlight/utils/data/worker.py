@@ -67,11 +67,16 @@ class Settings(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Load the batch `index`; `epoch` tells tasks of an abandoned iteration apart."""
+    """Load the batch `index`.
+
+    `epoch` tells tasks of an abandoned iteration apart; `taken` is how many of the worker's results
+    the parent has copied, so that their memory can be used again.
+    """
 
     epoch: int
     number: int
     index: Any
+    taken: int
 
 
 class StartOver(NamedTuple):
@@ -164,10 +169,12 @@ def run_worker(settings: Settings, connection: socket.socket, cell: Any) -> None
 def _answer_tasks(settings: Settings, tasks: transport.Receiver, progress: Progress) -> None:
     fetcher: MapFetcher | IterableFetcher | None = None
     initialized = settings.init is None
+    sender = transport.Sender(tasks.connection)
     while (task := _next_task(tasks)) is not None:
         if isinstance(task, StartOver):
             fetcher = None
             continue
+        sender.acknowledge(task.taken)
         outcome: Any
         try:
             if not initialized and settings.init is not None:
@@ -187,7 +194,7 @@ def _answer_tasks(settings: Settings, tasks: transport.Receiver, progress: Progr
             outcome = Exhausted() if ended else _failure(settings, task.index, progress)
         except Exception:
             outcome = _failure(settings, task.index, progress)
-        _answer(settings, tasks.connection, task, outcome, progress)
+        _answer(settings, sender, task, outcome, progress)
 
 
 def _next_task(tasks: transport.Receiver) -> Any:
@@ -197,7 +204,7 @@ def _next_task(tasks: transport.Receiver) -> Any:
 
 
 def _answer(
-    settings: Settings, connection: socket.socket, task: Task, outcome: Any, progress: Progress
+    settings: Settings, sender: transport.Sender, task: Task, outcome: Any, progress: Progress
 ) -> None:
     """Send the outcome; one that cannot be pickled is replaced by the failure to pickle it."""
     try:
@@ -205,5 +212,5 @@ def _answer(
     except Exception:
         failure = _failure(settings, task.index, progress)
         packed = transport.pack(Result(task.epoch, task.number, failure))
-    transport.send(connection, packed)
+    sender.send(packed)
     progress.set(WHOLE_BATCH)

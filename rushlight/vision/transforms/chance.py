@@ -334,11 +334,13 @@ class RandomAffine(nn.Module):
     def get_params(
         self, size: Sequence[int]
     ) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
-        """Draw (angle, (shift x, shift y), scale, (shear x, shear y)) for an image (width, height)."""
+        """Draw angle, shift (x, y), scale, shear (x, y) for an image of `size` (width, height)."""
         angle = _uniform(*self.degrees)
         shift = (0, 0)
         if self.translate is not None:
-            reach_x, reach_y = (share * side for share, side in zip(self.translate, size, strict=True))
+            reach_x, reach_y = (
+                share * side for share, side in zip(self.translate, size, strict=True)
+            )
             shift_x = round(_uniform(-reach_x, reach_x))
             shift = (shift_x, round(_uniform(-reach_y, reach_y)))
         scale = 1.0 if self.scale is None else _uniform(*self.scale)
@@ -403,7 +405,10 @@ class ColorJitter(nn.Module):
 
     @staticmethod
     def get_params(
-        brightness: Range | None, contrast: Range | None, saturation: Range | None, hue: Range | None
+        brightness: Range | None,
+        contrast: Range | None,
+        saturation: Range | None,
+        hue: Range | None,
     ) -> tuple[list[int], list[float | None]]:
         """Draw the order of the four changes and the amount of each; None for no change."""
         order = [int(index) for index in rushlight.randperm(4).tolist()]
@@ -411,9 +416,7 @@ class ColorJitter(nn.Module):
         return order, [None if bounds is None else _uniform(*bounds) for bounds in ranges]
 
     def forward(self, img: Any) -> Any:
-        order, amounts = self.get_params(
-            self.brightness, self.contrast, self.saturation, self.hue
-        )
+        order, amounts = self.get_params(self.brightness, self.contrast, self.saturation, self.hue)
         changes: tuple[Callable[[Any, float], Any], ...] = (
             F.adjust_brightness,
             F.adjust_contrast,
@@ -436,9 +439,7 @@ class ColorJitter(nn.Module):
 class GaussianBlur(nn.Module):
     """Blur by a Gaussian whose width is drawn from `sigma`."""
 
-    def __init__(
-        self, kernel_size: int | Sequence[int], sigma: float | Range = (0.1, 2.0)
-    ) -> None:
+    def __init__(self, kernel_size: int | Sequence[int], sigma: float | Range = (0.1, 2.0)) -> None:
         super().__init__()
         self.kernel_size = F._pair(kernel_size)
         if any(size <= 0 or size % 2 == 0 for size in self.kernel_size):

@@ -123,9 +123,7 @@ class Lambda:
 class Normalize(nn.Module):
     """`(image - mean) / std`, channel by channel, on a float tensor."""
 
-    def __init__(
-        self, mean: Sequence[float], std: Sequence[float], inplace: bool = False
-    ) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
         self.mean = mean
         self.std = std

@@ -74,7 +74,9 @@ def _pixels(image: Any) -> ModuleType:
     """Choose the module that works on this kind of image."""
     if isinstance(image, Tensor):
         if image.dim() < 2:
-            raise TypeError(f"Tensor is not a torch image: {image.dim()} dimensions, at least 2 needed")
+            raise TypeError(
+                f"Tensor is not a torch image: {image.dim()} dimensions, at least 2 needed"
+            )
         return on_tensors
     if isinstance(image, Image.Image):
         return on_images
@@ -265,8 +267,8 @@ def center_crop(img: Picture, output_size: int | Sequence[int]) -> Picture:
         wide, high = max(width - full_width, 0), max(height - full_height, 0)
         img = pad(img, [wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2])
         _, full_height, full_width = get_dimensions(img)
-    top = int(round((full_height - height) / 2.0))
-    left = int(round((full_width - width) / 2.0))
+    top = round((full_height - height) / 2.0)
+    left = round((full_width - width) / 2.0)
     return crop(img, top, left, height, width)
 
 

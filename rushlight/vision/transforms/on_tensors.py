@@ -45,7 +45,12 @@ def crop(image: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     _, full_height, full_width = dimensions(image)
     bottom, right = top + height, left + width
     part = image[..., max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    borders = [max(-left, 0), max(right - full_width, 0), max(-top, 0), max(bottom - full_height, 0)]
+    borders = [
+        max(-left, 0),
+        max(right - full_width, 0),
+        max(-top, 0),
+        max(bottom - full_height, 0),
+    ]
     return F.pad(part, borders) if any(borders) else part
 
 
@@ -291,7 +296,9 @@ def _to_hsv(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     sector = rushlight.where(
         value == red,
         (green - blue) / divisor,
-        rushlight.where(value == green, (blue - red) / divisor + 2.0, (red - green) / divisor + 4.0),
+        rushlight.where(
+            value == green, (blue - red) / divisor + 2.0, (red - green) / divisor + 4.0
+        ),
     )
     hue = rushlight.where(flat, rushlight.zeros_like(sector), (sector / 6.0 + 1.0) % 1.0)
     bright = rushlight.where(value == 0, rushlight.ones_like(value), value)
@@ -299,7 +306,7 @@ def _to_hsv(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """The inverse of `_to_hsv`: channel n is v - v s max(0, min(k, 4 - k, 1)), k = (n + 6h) mod 6."""
+    """The inverse: channel n is v - v s max(0, min(k, 4 - k, 1)) with k = (n + 6h) mod 6."""
     channels = []
     for start in (5.0, 3.0, 1.0):
         k = (start + hue * 6.0) % 6.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BLOCK = 16
 # blocks worked on together: few enough for all temporaries to stay in cache
-_BLOCKS_PER_PASS = 2048
+_BLOCKS_PER_PASS = 1024
 
 
 def _single(*values: float) -> tuple[float, ...]:
@@ -192,16 +192,19 @@ def _single_log(values: Doubles) -> Doubles:
     y = single_fused_multiply_add(
         single_round(y * x), square, single_round(exponent * _LOG_TWO_LOW)
     )
-    y = single_fused_multiply_add(square, -0.5, y)
-    return single_fused_multiply_add(exponent, _LOG_TWO_HIGH, single_round(x + y))
+    y = single_round(y - 0.5 * square)
+    # this product has few bits, so that fusing it into the sum changes nothing
+    return single_round(exponent * _LOG_TWO_HIGH + single_round(x + y))
 
 
 def _single_sine_cosine(angles: Doubles) -> tuple[Doubles, Doubles]:
     """Sine and cosine in float32 steps, for angles in [0, 2 pi)."""
     octant = (single_round(angles * _FOUR_OVER_PI).astype(np.int64) + 1) & ~1
-    x = angles
-    for part in _MINUS_QUARTER_PI:
-        x = single_fused_multiply_add(octant.astype(np.float64), part, x)
+    turns = octant.astype(np.float64)
+    # the products with the first two parts have few bits: fused or not is the same
+    x = single_round(turns * _MINUS_QUARTER_PI[0] + angles)
+    x = single_round(turns * _MINUS_QUARTER_PI[1] + x)
+    x = single_fused_multiply_add(turns, _MINUS_QUARTER_PI[2], x)
     square = single_round(x * x)
     cosine = single_fused_multiply_add(_COSINE_POLYNOMIAL[0], square, _COSINE_POLYNOMIAL[1])
     cosine = single_round(single_fused_multiply_add(cosine, square, _COSINE_POLYNOMIAL[2]) * square)

@@ -1,0 +1,256 @@
+"""Bodies of kernels: from the nodes of one group to statements of the kernel IR, at given loop indices.
+
+In: nodes, the places where stored nodes lie (`Slot`), loops. Out: `Let`, `Load`, `Store` statements. Invariants: a
+node that has a slot is loaded, every other one is computed where it is needed; equal nodes at equal indices are
+computed once; an index that is not affine becomes an int64 value (slow, but always right).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..base.layout import Layout, contiguous_strides
+from ..graph.node import Node
+from ..kernel.ir import Affine, Let, Load, Parameter, Statement, Store, Value
+from .index import ZERO, bounds, combine, split
+
+Index = Affine | str  # an affine expression, or the name of a computed int64 value
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a stored node lies: a buffer (a place in the program's list) and the strides of its dimensions."""
+
+    place: int
+    strides: tuple[int, ...]
+    size: int
+    dtype: str
+    offset: int = 0
+
+
+class Body:
+    """The statements of one kernel under construction."""
+
+    def __init__(self, slots: dict[int, Slot], leaf: dict[tuple, Slot], extents: dict[str, int], sites: list[Node]) -> None:
+        self.slots = slots
+        self.leaf = leaf
+        self.extents = extents
+        self.sites = sites
+        self.statements: list[Statement] = []
+        self.parameters: dict[int, Parameter] = {}
+        self.places: list[int] = []
+        self.scalars: list[int] = []
+        self.scalar_types: list[str] = []
+        self.known: dict[tuple, Value] = {}
+        self.count = 0
+
+    # --- statements -------------------------------------------------------------------------------------------------
+
+    def name(self) -> Value:
+        self.count += 1
+        return f"v{self.count}"
+
+    def let(self, op: str, arguments: Sequence[Value], dtype: str, attributes: tuple = ()) -> Value:
+        """name = op(arguments), one name for equal facts."""
+        key = (op, tuple(arguments), dtype, tuple(map(repr, attributes)))
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.name()
+            self.statements.append(Let(found, op, tuple(arguments), dtype, attributes))
+        return found
+
+    def parameter(self, slot: Slot, mode: str) -> str:
+        """The kernel's name of a buffer; used both ways it is "inout"."""
+        have = self.parameters.get(slot.place)
+        if have is None:
+            name = f"p{len(self.places)}"
+            self.places.append(slot.place)
+            self.parameters[slot.place] = Parameter(name, slot.dtype, slot.size, mode)
+            return name
+        if have.mode != mode:
+            self.parameters[slot.place] = Parameter(have.name, have.dtype, have.size, "inout")
+        return have.name
+
+    def load(self, slot: Slot, address: Affine, dynamic: Value | None = None, mask: Value | None = None) -> Value:
+        key = ("load", slot.place, address, dynamic, mask)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.name()
+            self.statements.append(Load(found, self.parameter(slot, "in"), address, slot.dtype, dynamic, mask))
+        return found
+
+    def store(self, slot: Slot, index: Sequence[Index], value: Value) -> None:
+        address, dynamic = self.address(slot.strides, index, slot.offset)
+        self.statements.append(Store(self.parameter(slot, "out"), address, value, dynamic))
+
+    # --- indices ----------------------------------------------------------------------------------------------------
+
+    def number(self, value: int) -> Value:
+        return self.let("const", (), "int64", (value,))
+
+    def as_value(self, index: Index) -> Value:
+        """An index as an int64 value."""
+        if isinstance(index, str):
+            return index
+        return self.let("index", (), "int64", (index,)) if index.terms else self.number(index.constant)
+
+    def address(self, strides: Sequence[int], index: Sequence[Index], offset: int) -> tuple[Affine, Value | None]:
+        """offset + sum of stride * index, its affine part and its computed part."""
+        affine = combine([(i, s) for i, s in zip(index, strides) if isinstance(i, Affine)], offset)
+        dynamic: Value | None = None
+        for i, s in zip(index, strides):
+            if isinstance(i, str) and s:
+                scaled = i if s == 1 else self.let("mul", (i, self.number(s)), "int64")
+                dynamic = scaled if dynamic is None else self.let("add", (dynamic, scaled), "int64")
+        return affine, dynamic
+
+    def flat(self, strides: Sequence[int], index: Sequence[Index], offset: int = 0) -> Index:
+        """The address as one index."""
+        affine, dynamic = self.address(strides, index, offset)
+        if dynamic is None:
+            return affine
+        return dynamic if affine == ZERO else self.let("add", (dynamic, self.as_value(affine)), "int64")
+
+    def position(self, flat: Index, strides: Sequence[int], shape: Sequence[int]) -> list[Index]:
+        """The index in a dense array that a flat address means."""
+        if isinstance(flat, Affine):
+            found = split(flat, strides, shape, self.extents)
+            if found is not None:
+                return list(found)
+        rest = self.as_value(flat)
+        index: list[Index] = [ZERO] * len(shape)
+        for d in sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: -strides[d]):
+            step = self.number(strides[d])
+            index[d] = self.let("trunc_divide", (rest, step), "int64") if strides[d] > 1 else rest
+            if strides[d] > 1:
+                rest = self.let("fmod", (rest, step), "int64")
+        return index
+
+    def scaled(self, index: Index, factor: int, constant: int) -> Index:
+        """factor * index + constant."""
+        return self.flat((factor,), (index,), constant)
+
+    def inside(self, index: Index, extent: int) -> Value | None:
+        """Whether 0 <= index < extent, as a bool value; None where it always is."""
+        low, high = bounds(index, self.extents) if isinstance(index, Affine) else (-1, extent)
+        test: Value | None = None
+        if low < 0:
+            test = self.let("ge", (self.as_value(index), self.number(0)), "bool")
+        if high >= extent:
+            upper = self.let("lt", (self.as_value(index), self.number(extent)), "bool")
+            test = upper if test is None else self.let("logical_and", (test, upper), "bool")
+        return test
+
+    # --- values -----------------------------------------------------------------------------------------------------
+
+    def value(self, node: Node, index: Sequence[Index], mask: Value | None = None, compute: bool = False) -> Value:
+        """The value of a node's element; where `mask` is false memory is not read and the value is arbitrary.
+
+        `compute`: the node's own slot is what is being filled, so do not read it.
+        """
+        key = (id(node), tuple(index), mask)
+        found = self.known.get(key)
+        if found is None:
+            slot = None if compute else self.slots.get(id(node))
+            if slot is not None:
+                address, dynamic = self.address(slot.strides, index, slot.offset)
+                found = self.load(slot, address, dynamic, mask)
+            else:
+                found = self._LOWER.get(node.op, Body._elementwise)(self, node, index, mask)
+            self.known[key] = found
+        return found
+
+    def _elementwise(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        values = [self.value(x, index, mask) for x in node.inputs]
+        return self.let(node.op, values, node.dtype.name)
+
+    def _input(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        place, layout = node.attributes
+        slot = self.leaf[(place, layout)]
+        address, dynamic = self.address(slot.strides, index, slot.offset)
+        return self.load(slot, address, dynamic, mask)
+
+    def _scalar(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        kind = "float64" if node.dtype.kind == "float" else "int64"
+        position = node.attributes[0]
+        if position not in self.scalars:
+            self.scalars.append(position)
+            self.scalar_types.append(kind)
+        value = self.let("scalar", (), kind, (self.scalars.index(position),))
+        return value if node.dtype.name == kind else self.let("cast", (value,), node.dtype.name)
+
+    def _const(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        return self.let("const", (), node.dtype.name, node.attributes)
+
+    def _iota(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        return self.as_value(index[node.attributes[0]])
+
+    def _copy(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        return self.value(node.inputs[0], index, mask)
+
+    def _expand(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        x = node.inputs[0]
+        tail = index[len(index) - x.ndim :]
+        return self.value(x, [ZERO if n == 1 else i for n, i in zip(x.shape, tail)], mask)
+
+    def _permute(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        order = node.attributes[0]
+        there: list[Index] = [ZERO] * len(order)
+        for i, d in zip(index, order):
+            there[d] = i
+        return self.value(node.inputs[0], there, mask)
+
+    def _slice(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        starts, steps = node.attributes
+        return self.value(node.inputs[0], [self.scaled(i, st, s) for i, s, st in zip(index, starts, steps)], mask)
+
+    def _reshape(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        x = node.inputs[0]
+        flat = self.flat(contiguous_strides(node.shape), index)
+        return self.value(x, self.position(flat, contiguous_strides(x.shape), x.shape), mask)
+
+    def _strided(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        own, strides, offset = node.attributes
+        x = node.inputs[0]
+        return self.value(x, self.position(self.flat(strides, index, offset), own, x.shape), mask)
+
+    def _pad(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        before, _, fill = node.attributes
+        x = node.inputs[0]
+        there = [self.scaled(i, 1, -b) if b else i for i, b in zip(index, before)]
+        test = None
+        for i, n in zip(there, x.shape):
+            one = self.inside(i, n)
+            if one is not None:
+                test = one if test is None else self.let("logical_and", (test, one), "bool")
+        if test is None:
+            return self.value(x, there, mask)
+        guard = test if mask is None else self.let("logical_and", (test, mask), "bool")
+        value = self.value(x, there, guard)
+        other = self.let("const", (), node.dtype.name, (fill,))
+        return self.let("where", (test, value, other), node.dtype.name)
+
+    def _gather(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        x, where = node.inputs
+        wanted = self.value(where, index, mask)
+        if mask is not None:  # what is masked off may hold anything
+            wanted = self.let("where", (mask, wanted, self.number(0)), "int64")
+        if node not in self.sites:
+            self.sites.append(node)
+        checked = self.let("check_index", (wanted,), "int64", (x.numel, self.sites.index(node)))
+        slot = self.slots.get(id(x)) or self.leaf[x.attributes]
+        return self.load(slot, Affine(slot.offset), checked, mask)
+
+    _LOWER = {
+        "input": _input, "scalar": _scalar, "const": _const, "iota": _iota, "copy": _copy, "expand": _expand,
+        "permute": _permute, "slice": _slice, "reshape": _reshape, "strided": _strided, "pad": _pad, "gather": _gather,
+    }  # fmt: skip
+
+
+def leaf_slot(place: int, layout: Layout, size: int) -> Slot:
+    """Where the window of an `input` node lies."""
+    return Slot(place, layout.strides, size, layout.dtype.name, layout.offset)
+
+
+

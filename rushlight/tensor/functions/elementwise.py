@@ -1,0 +1,162 @@
+"""Elementwise functions with PyTorch's options: rounding modes, powers of numbers, optional bounds, other names.
+
+In: tensors and numbers. Out: tensors. Invariant: every function ends in rows of the op table; what is decided here
+is only which.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...base import dtype as dtypes
+from ...ops import arithmetic, comparison, core, elementary, pairs
+from ...ops.registry import TABLE
+from ..tensor import Tensor
+
+_ROUNDED = {None: core.div, "floor": arithmetic.floor_divide, "trunc": arithmetic.trunc_divide}
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; with rounding_mode "floor" or "trunc" the quotient is rounded. Follows `torch.div`.
+
+    Without a mode integers become floats; with one they stay integers. RuntimeError for another mode.
+
+    >>> import rushlight as rl
+    >>> rl.div(rl.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
+    row = _ROUNDED.get(rounding_mode)
+    if row is None:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return row(input, other)
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input. Follows `torch.rsub`.
+
+    >>> import rushlight as rl
+    >>> rl.rsub(rl.tensor([1.]), 3)
+    tensor([2.])
+    """
+    return core.sub(other, input) if alpha == 1 else core.sub(other, core.mul(input, alpha))
+
+
+def pow(input: Any, exponent: Any) -> Tensor:  # noqa: A001 - PyTorch's name
+    """input to the power exponent; either may be a number. Follows `torch.pow`.
+
+    The powers 2, 3, 1/2, -1/2, -1 and -2 of floats are products and roots. RuntimeError for a negative integer power of
+    integers.
+
+    >>> import rushlight as rl
+    >>> rl.pow(rl.tensor([2., 3.]), 2)
+    tensor([4., 9.])
+    """
+    if isinstance(exponent, (int, float)) and isinstance(input, Tensor):
+        kind = input.dtype.kind
+        if kind in ("float", "complex") and exponent in arithmetic.FIXED_POWERS:
+            return arithmetic.pow_fixed(input, float(exponent))
+        if kind in ("int", "bool") and isinstance(exponent, int) and exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return arithmetic.pow(input, exponent)
+
+
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """input to the power exponent, computed in float64 (complex128 if either is complex). Follows `torch.float_power`.
+
+    >>> import rushlight as rl
+    >>> rl.float_power(rl.tensor([2, 3]), 2)
+    tensor([4., 9.], dtype=torch.float64)
+    """
+    operands = (input, exponent)
+    is_complex = any(
+        isinstance(x, complex) or (isinstance(x, Tensor) and x.dtype.is_complex) for x in operands
+    )
+    wide = dtypes.complex128 if is_complex else dtypes.float64
+    base, power = (
+        core.cast(x, wide) if isinstance(x, Tensor) else complex(x) if is_complex else float(x) for x in operands
+    )
+    return pow(base, power)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - PyTorch's names
+    """min(max(x, min), max); bounds are numbers or tensors, at least one is given. Follows `torch.clamp`.
+
+    NaN stays NaN, and `max` wins where min > max. RuntimeError without a bound.
+
+    >>> import rushlight as rl
+    >>> rl.clamp(rl.tensor([-2., 0.5, 3.]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    return arithmetic.clamp(input, min, max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:  # noqa: A002
+    """max(x, min). Follows `torch.clamp_min`."""
+    return arithmetic.clamp(input, min, None)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
+    """min(x, max). Follows `torch.clamp_max`."""
+    return arithmetic.clamp(input, None, max)
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds for all elements. Follows `torch.allclose`.
+
+    >>> import rushlight as rl
+    >>> rl.allclose(rl.ones(2), rl.ones(2) + 1e-7)
+    True
+    """
+    return bool(TABLE["all"](comparison.isclose(input, other, rtol, atol, equal_nan), None, False))
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have one shape and equal elements. Follows `torch.equal`.
+
+    >>> import rushlight as rl
+    >>> rl.equal(rl.ones(2), rl.ones(2))
+    True
+    """
+    if input.shape != other.shape:
+        return False
+    return bool(TABLE["all"](comparison.eq(input, other), None, False))
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element is one of the test elements. Follows `torch.isin`.
+
+    >>> import rushlight as rl
+    >>> rl.isin(rl.tensor([1, 2, 3]), rl.tensor([2, 5]))
+    tensor([False,  True, False])
+    """
+    if isinstance(test_elements, Tensor):
+        wide = elements.reshape((*elements.shape, 1)) if isinstance(elements, Tensor) else elements
+        found = TABLE["any"](comparison.eq(wide, test_elements.reshape(-1)), -1, False)
+    else:
+        found = comparison.eq(elements, test_elements)
+    return comparison.logical_not(found) if invert else found
+
+
+FUNCTIONS = (div, rsub, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal, isin)
+METHODS = (div, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal)
+
+# other names of the same functions, both at the top level and as methods
+ALIASES = {
+    "absolute": arithmetic.abs, "negative": core.neg, "multiply": core.mul, "divide": div, "true_divide": core.div,
+    "clip": clamp, "fix": elementary.trunc,
+    "arccos": elementary.acos, "arcsin": elementary.asin, "arctan": elementary.atan,
+    "arccosh": elementary.acosh, "arcsinh": elementary.asinh, "arctanh": elementary.atanh, "arctan2": pairs.atan2,
+    "greater": comparison.gt, "greater_equal": comparison.ge, "less": comparison.lt, "less_equal": comparison.le,
+    "not_equal": comparison.ne,
+}  # fmt: skip
+
+# functions and names that have an in-place form beside those of the rows themselves
+IN_PLACE = (
+    "float_power", "clamp_min", "clamp_max", "absolute", "negative", "multiply", "divide", "true_divide", "clip", "fix",
+    "arccos", "arcsin", "arctan", "arccosh", "arcsinh", "arctanh", "arctan2", "greater", "greater_equal", "less",
+    "less_equal", "not_equal",
+)  # fmt: skip
