@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -50,11 +51,12 @@ class Row:
         return 2 * sum(spec.multiplications for spec in self.contractions)
 
 
-def torch_product(m: int, n: int, k: int) -> Callable[[], object]:
-    """`torch.mm` on random operands."""
+def torch_product(m: int, n: int, k: int, transposed: bool) -> Callable[[], object]:
+    """`torch.mm` on random operands, the second one perhaps a transposed view."""
     import torch
 
-    a, b, out = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
+    a, out = torch.randn(m, k), torch.empty(m, n)
+    b = torch.randn(n, k).T if transposed else torch.randn(k, n)
     return lambda: torch.mm(a, b, out=out)
 
 
@@ -84,9 +86,11 @@ def in_parts(spec: Contraction) -> list[Contraction]:
 
 def rows(batch: int) -> Iterator[Row]:
     """The table."""
-    for m, n, k in [(256, 256, 256), (1024,) * 3, (2048,) * 3, (64, 512, 784), (784, 512, 64)]:
-        spec = matrix_product(m, n, k)
-        yield Row(f"mm {m}x{n}x{k}", [spec], lambda m=m, n=n, k=k: torch_product(m, n, k))  # type: ignore[misc]
+    for m, n, k in [(256, 256, 256), (1024,) * 3, (2048,) * 3, (64, 512, 784), (512, 784, 64)]:
+        for transposed in (False, True):
+            spec = matrix_product(m, n, k, transposed_b=transposed)
+            oracle = partial(torch_product, m, n, k, transposed)
+            yield Row(f"mm {m}x{n}x{k}{' T' * transposed}", [spec], oracle)
     for name, channels, filters, size, kernel, stride, groups in LAYERS:
         shape = Convolution(
             batch,
@@ -106,11 +110,7 @@ def rows(batch: int) -> Iterator[Row]:
         }
         for which, (kind, specs) in enumerate(kinds.items(), -1):
             if name != "conv1" or kind != "dx":
-                yield Row(
-                    f"{name} {kind}",
-                    specs,
-                    lambda shape=shape, which=which: torch_convolution(shape, which),  # type: ignore[misc]
-                )
+                yield Row(f"{name} {kind}", specs, partial(torch_convolution, shape, which))
 
 
 # name, channels, filters, size, kernel, stride, groups
@@ -160,6 +160,11 @@ class Timed:
         self.call(self.pointers.ctypes.data, None, None, begin, end)
 
 
+def run_all(kernels: list[Timed], pool: ThreadPoolExecutor | None) -> None:
+    for kernel in kernels:
+        kernel.run(pool)
+
+
 def best(action: Callable[[], object], repeat: int) -> float:
     """Seconds of the fastest of `repeat` runs."""
     seconds = []
@@ -175,7 +180,7 @@ def measure(row: Row, repeat: int, number: int, pool: ThreadPoolExecutor) -> lis
     kernels = [Timed(spec, 100 * number + index) for index, spec in enumerate(row.contractions)]
     figures = [1e3 * sum(kernel.compile_seconds for kernel in kernels)]
     for workers in (None, pool):
-        seconds = best(lambda workers=workers: [k.run(workers) for k in kernels], repeat)  # type: ignore[misc]
+        seconds = best(partial(run_all, kernels, workers), repeat)
         figures.append(row.operations / seconds / 1e9)
     try:
         import torch

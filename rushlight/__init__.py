@@ -46,7 +46,7 @@ globals().update(DTYPES)
 globals().update(ALIASES)
 globals().update(_install())
 
-_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "serialization", "interop", "autograd", "hw", "distributed")
+_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed")
 
 
 def __getattr__(name: str) -> Any:

@@ -110,24 +110,26 @@ def runs_masked(loop: Loop, isa: Isa) -> bool:
 def lane_count(loop: Loop, isa: Isa) -> int:
     """How many lanes a vector loop runs.
 
-    One register of the widest type, two for 8-byte types; four registers where values are carried
-    and the body is short, since additions then wait for each other; no more than the extent needs.
+    One register of the widest type, two for 8-byte types; up to four registers where values are
+    carried and the body is short, since additions then wait for each other, as far as the carried
+    values and a few more fit the register file; no more than the extent needs.
     """
-    widest, long, carries = 1, False, bool(loop.carried)
+    widest, long, carried, length = 1, False, len(loop.carried), 0
     for statement in walk(loop.body):
         if isinstance(statement, Loop):
-            carries = carries or bool(statement.carried)
+            carried += len(statement.carried)
         elif isinstance(statement, (Let, Load)):
-            widest = max(
-                widest,
-                4
-                if statement.dtype in ("float16", "bfloat16")
-                else DTYPES[statement.dtype].itemsize,
-            )
+            widest = max(widest, _register_bytes(statement.dtype))
+            length += isinstance(statement, Load) or bool(statement.arguments)
             long = long or (isinstance(statement, Let) and statement.op in _LONG)
     lanes = isa.vector_bytes // min(widest, 4)
-    if carries and not long:
-        lanes *= 4
+    if carried and not long:
+        needed = (carried + min(length, 4)) * (2 if widest > 4 else 1)
+        lanes *= next((n for n in (4, 2) if n * needed <= isa.registers), 1)
     while lanes >= 2 * loop.extent and lanes > 1:
         lanes //= 2
     return max(1, min(lanes, MOST_LANES))
+
+
+def _register_bytes(dtype: str) -> int:
+    return 4 if dtype in ("float16", "bfloat16") else DTYPES[dtype].itemsize

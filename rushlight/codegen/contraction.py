@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from rushlight.codegen.contraction_pack import PackEmitter, packed_view
 from rushlight.codegen.contraction_plan import (
     ITEM_BYTES,
     Loop,
@@ -25,11 +26,9 @@ from rushlight.codegen.contraction_plan import (
     suggested_parts,
 )
 from rushlight.codegen.contraction_tile import (
-    PackEmitter,
     TileEmitter,
     TileShape,
     Writer,
-    packed_view,
 )
 from rushlight.codegen.isa import Isa
 from rushlight.kernel.contraction import Contraction

@@ -53,6 +53,8 @@ PANEL_BYTES = 96 * 1024
 # A panel whose rows lie this many bytes apart is copied when as many row tiles read it.
 PACK_STRIDE = 1024
 PACK_ROW_TILES = 4
+# Sums that cannot be cut (C is narrower than the accumulator) have panels of at most this length.
+LONGEST_WHOLE_SUM = 2048
 # What reading such a panel costs against reading as much of A.
 PACK_COST = 4
 # A sum is split until a task has this many tiles, into at most so many parts of at least this
@@ -115,6 +117,11 @@ class Plan:
     packed: bool = False
 
     @property
+    def turned(self) -> bool:
+        """Whether B does not run along the vector axis: its panels must be packed, transposed."""
+        return self.vector_strides[1] not in (0, 1)
+
+    @property
     def panel_steps(self) -> int:
         """Steps of the sum that one tile takes in one visit, at most."""
         return self.block * count(self.sums[self.cut + 1 :])
@@ -122,7 +129,7 @@ class Plan:
     @property
     def blocked(self) -> bool:
         """Whether a tile is visited more than once, its sum resting in C meanwhile."""
-        return bool(self.sums) and (self.cut > 0 or self.block < self.sums[0].extent)
+        return self.cut > 0 or self.block < self.sums[0].extent
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -155,9 +162,11 @@ def make_plan(spec: Contraction, isa: Isa) -> Plan:
     column = [loop for loop in outer if loop.strides[0] == 0 and loop.strides[1] != 0]
     # Near rows first: of equally good ways to take rows, the first is taken.
     row = [*reversed(_far_to_near([loop for loop in outer if loop.strides[1] == 0]))]
-    sums = _far_to_near([loop for loop in loops.values() if loop.strides[2] == 0])
-    width = 1 if vector is None else spec.axes[vector].extent
     operands = 3 + len(extra_buffers(spec))
+    sums = _far_to_near([loop for loop in loops.values() if loop.strides[2] == 0])
+    # A product without a sum is a sum of one.
+    sums = sums or (Loop(1, (0,) * operands),)
+    width = 1 if vector is None else spec.axes[vector].extent
     vector_strides = (0,) * operands if vector is None else spec.strides(vector)
     tile, row_loops, edge_rows = _choose_tile(
         row, width, lanes, vector_strides, count(sums), ITEM_BYTES[spec.dtype_a], isa
@@ -177,12 +186,13 @@ def make_plan(spec: Contraction, isa: Isa) -> Plan:
         edge_rows=edge_rows,
         edge_columns=width % tile_width,
         cut=0,
-        block=sums[0].extent if sums else 1,
+        block=sums[0].extent,
         grid=(1, 1, 1),
     )
     plan = _block_sum(plan)
     plan = replace(plan, grid=_choose_grid(plan))
-    return replace(plan, packed=_scattered(plan) and plan.grid[1] >= PACK_ROW_TILES)
+    worth = _scattered(plan) and plan.grid[1] >= PACK_ROW_TILES
+    return replace(plan, packed=count(sums) > 0 and (plan.turned or worth))
 
 
 def _far_to_near(loops: list[Loop]) -> tuple[Loop, ...]:
@@ -194,18 +204,29 @@ def _far_to_near(loops: list[Loop]) -> tuple[Loop, ...]:
 def _choose_vector(spec: Contraction) -> tuple[Contraction, int | None, bool]:
     """The axis that vectors run along, and the roles swapped if it is A that has vectors.
 
-    None when no axis is contiguous in C and contiguous or constant elsewhere: one lane is then used.
+    It must be contiguous in C. Best, the operands are contiguous along it too, or constant; an
+    operand that moves otherwise is turned while its panels are packed, if the other one is
+    constant. None when there is no such axis: one lane is then used.
     """
-    best, best_rank = None, (0, 0)
+    best, best_rank = None, (False, 0, 0)
     for index, axis in enumerate(spec.axes):
-        others = spec.strides(index)[:2] + spec.strides(index)[3:]
-        if axis.c == 1 and all(stride in (0, 1) for stride in others):
-            rank = (min(axis.extent, 64), axis.b)
-            if rank > best_rank:
+        extras = all(stride in (0, 1) for stride in spec.strides(index)[3:])
+        natural = axis.a in (0, 1) and axis.b in (0, 1)
+        if axis.c == 1 and extras and (natural or _may_turn(spec, axis)):
+            rank = natural, min(axis.extent, 64), axis.b
+            if best is None or rank > best_rank:
                 best, best_rank = index, rank
-    if best is not None and spec.axes[best].a == 1 and spec.axes[best].b == 0:
+    if best is not None and spec.axes[best].b == 0 and spec.axes[best].a != 0:
         return _swap(spec), best, True
     return spec, best, False
+
+
+def _may_turn(spec: Contraction, axis: Axis) -> bool:
+    """Whether one operand is constant along the axis and a panel of the other fits on the stack."""
+    if axis.a != 0 and axis.b != 0:
+        return False
+    length = prod(each.extent for each in spec.axes if each.c == 0)
+    return spec.dtype_c == spec.accumulator or length <= LONGEST_WHOLE_SUM
 
 
 def _swap(spec: Contraction) -> Contraction:
@@ -312,7 +333,7 @@ def _pieces(extent: int, size: int) -> list[tuple[int, int]]:
 def _tile_cost(rows: int, vectors: int, vector_strides: tuple[int, ...], length: int) -> float:
     """Estimated cycles of one tile: multiplications against loads, and the way in and out."""
     scalars = vector_strides[0] == 0
-    loads = vectors * vector_strides[1] + (0.5 * rows if scalars else rows * vectors)
+    loads = vectors * (vector_strides[1] != 0) + (0.5 * rows if scalars else rows * vectors)
     products = max(rows * vectors, 8)
     return length * (max(products, loads) + 0.3 * loads) + 4 * rows * vectors + 40
 
@@ -350,7 +371,8 @@ def _block_sum(plan: Plan) -> Plan:
     where each panel meets one row tile only.
     """
     spec, tile = plan.spec, plan.tile
-    if spec.dtype_c != spec.accumulator or not plan.sums or count(plan.rows) == 1:
+    once = count(plan.rows) == 1 and not plan.turned
+    if spec.dtype_c != spec.accumulator or count(plan.sums) == 0 or once:
         return plan
     budget = PANEL_BYTES // (tile.vectors * tile.lanes * ITEM_BYTES[spec.dtype_b])
     cut, inner = 0, count(plan.sums)
@@ -362,7 +384,7 @@ def _block_sum(plan: Plan) -> Plan:
     pieces = ceil(extent / max(1, budget // inner))
     block = ceil(extent / pieces)
     if cut == len(plan.sums) - 1 and pieces > 1:
-        block = ceil(block / 8) * 8
+        block = ceil(block / 16) * 16
     return replace(plan, cut=cut, block=block)
 
 
@@ -402,8 +424,8 @@ def _scattered(plan: Plan) -> bool:
     Rows far apart cost a page each and, with strides of large powers of two, share so few sets of
     the cache that the panel does not stay in it.
     """
-    if not plan.sums or plan.vector_strides[:2] != (0, 1):
-        return False
+    if plan.turned or plan.vector_strides[:2] != (0, 1):
+        return plan.turned
     item = ITEM_BYTES[plan.spec.dtype_b]
     width = plan.tile.vectors * plan.tile.lanes
     fits = plan.panel_steps * width * item <= 2 * PANEL_BYTES

@@ -14,10 +14,9 @@ Invariant: only addresses named by the contraction are touched; lanes past the e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import dataclass
 
-from rushlight.codegen.contraction_plan import ITEM_BYTES, Plan
+from rushlight.codegen.contraction_plan import ITEM_BYTES, Plan, count
 from rushlight.codegen.isa import Isa
 from rushlight.kernel.contraction import STEPS, Step, extra_buffers
 
@@ -163,10 +162,8 @@ class TileEmitter:
         """The whole function."""
         writer = self.writer
         total = self._start()
-        if self.plan.sums and all(loop.extent for loop in self.plan.sums):
+        if count(self.plan.sums):
             total = self._sum(0, self.plan.cut, ["%a", "%b"], total)
-        elif not self.plan.sums:
-            total = self._product("%a", "%b", (0, 0), total)
         self._finish(total)
         pointers = ["%a", "%b", "%c", *(f"%e{index}" for index in range(len(self.extras)))]
         signature = ", ".join(f"ptr {pointer}" for pointer in pointers)
@@ -462,63 +459,6 @@ class TileEmitter:
         function = f"llvm.masked.store.{suffix(lanes, STORED[dtype])}.p0"
         writer.declarations.add(f"declare void @{function}({stored}, ptr, i32, <{lanes} x i1>)")
         writer.line(f"call void @{function}({stored} {value}, ptr {address}, i32 {align}, {mask})")
-
-
-class PackEmitter(TileEmitter):
-    """Writes the function that copies a panel of B, row after row, to where tiles read it:
-
-    define internal void @name(ptr %a, ptr %b, i64 %steps)      from %b to %a
-
-    Lanes past the edge are filled with zeros.
-    """
-
-    def emit(self, name: str) -> str:
-        """The whole function."""
-        self._copy(self.plan.cut, ["%a", "%b"])
-        head = f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) noinline nounwind {{"
-        return "\n".join([head, "entry:", *self.writer.lines, "  ret void", "}"])
-
-    def _copy(self, level: int, pointers: list[str]) -> list[str]:
-        """One loop of the sum: the target moves on by whole rows, the source by its stride."""
-        cut = level == self.plan.cut and self.plan.blocked
-        limit: str | int = "%steps" if cut else self.plan.sums[level].extent
-        inner = prod(loop.extent for loop in self.plan.sums[level + 1 :])
-        item = ITEM_BYTES[self.dtypes[1]]
-        width = self.plan.tile.vectors * self.shape.lanes * item
-
-        def body(_: str, here: list[str]) -> list[str]:
-            if level < len(self.plan.sums) - 1:
-                self._copy(level + 1, here)
-            else:
-                self._copy_row(here)
-            return [
-                self.writer.move(here[0], inner * width),
-                self.writer.move(here[1], self._steps(level)[1]),
-            ]
-
-        return self.writer.loop(limit, 1, [("ptr", pointer) for pointer in pointers], body)
-
-    def _copy_row(self, pointers: list[str]) -> None:
-        dtype, lanes = self.dtypes[1], self.shape.lanes
-        for vector in range(self.shape.vectors):
-            ahead = self._bytes(1, 0, vector)
-            value = self._raw_vector(self.writer.move(pointers[1], ahead), dtype, vector)
-            place = self.writer.move(pointers[0], ahead)
-            kind = f"<{lanes} x {STORED[dtype]}>"
-            self.writer.line(f"store {kind} {value}, ptr {place}, align {ITEM_BYTES[dtype]}")
-
-
-def packed_view(plan: Plan) -> Plan:
-    """The plan as its tiles see it: B lies in a packed panel."""
-    if not plan.packed:
-        return plan
-    step = plan.tile.vectors * plan.tile.lanes
-    sums = list(plan.sums)
-    for level in range(len(sums) - 1, plan.cut - 1, -1):
-        strides = sums[level].strides
-        sums[level] = replace(sums[level], strides=(strides[0], step, *strides[2:]))
-        step *= sums[level].extent
-    return replace(plan, sums=tuple(sums))
 
 
 TILE_FLAGS = "i64 %steps, i1 %first, i1 %last"

@@ -7,11 +7,13 @@ is never stored; after an error every tensor is still usable except those whose 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..graph.trace import CURRENT, LOCK, Trace
 from .profile import COUNTERS
-from .program import Program, build
+
+if TYPE_CHECKING:
+    from .program import Program
 
 PROGRAMS: dict[tuple, Program] = {}
 LIMIT_PROGRAMS = 4096
@@ -60,6 +62,8 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
     key = (tuple(trace.entries), tuple(wanted))
     program = PROGRAMS.get(key)
     if program is None:
+        from .program import build  # the compiler is loaded when there is something to compile
+
         begin = time.perf_counter()
         program = build(trace.entries, wanted)
         COUNTERS.built(time.perf_counter() - begin, len(trace.owners))

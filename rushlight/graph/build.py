@@ -57,9 +57,9 @@ def promoted_dtype(*operands: Operand) -> dtype:
 
 
 def cast(x: Operand, type: dtype) -> Node:  # noqa: A002
-    """x converted to a dtype (itself where it has it already)."""
+    """x converted to a dtype (itself where it has it already; a weak number gets it for good)."""
     x = as_node(x)
-    if x.dtype is type:
+    if x.dtype is type and not x.weak:
         return x
     if x.op == "const":
         return const(_convert(x.attributes[0], type), type)
@@ -328,6 +328,14 @@ def div(a: Operand, b: Operand) -> Node:
     if promoted_dtype(a, b).kind in ("bool", "int"):
         a, b = to_float(a), to_float(b)
     return binary("div", a, b)
+
+
+def fma(a: Operand, b: Operand, c: Operand) -> Node:
+    """a * b + c, rounded once where floats of 32 and 64 bits are multiplied (as PyTorch's vector code does)."""
+    x, y, z = promote(a, b, c)
+    if x.dtype in (dtypes.float32, dtypes.float64):
+        return elementwise("fma", x, y, z)
+    return add(mul(x, y), z)
 
 
 def negative(x: Node) -> Node:

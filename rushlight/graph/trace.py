@@ -14,7 +14,7 @@ import threading
 from typing import Any
 from weakref import ref
 
-LIMIT_OUTPUTS = 16384  # flush at the latest when so many values are pending
+LIMIT_OUTPUTS = 8192  # flush at the latest when so many values are pending
 LIMIT_BYTES = 6 << 30  # or when their sizes add up to this
 
 

@@ -35,22 +35,25 @@ def matrix_product(
     batch: int = 1,
     *,
     transposed_a: bool = False,
+    transposed_b: bool = False,
     shared_b: bool = False,
     dtype: str = "float32",
 ) -> Contraction:
     """C[m, n] = sum_k A[m, k] B[k, n], row-major; `batch` of them, of one B if it is shared.
 
-    With `transposed_a` the first operand is laid out [k, m], as in a weight's gradient.
+    With `transposed_a` the first operand is laid out [k, m], as in a weight's gradient; with
+    `transposed_b` the second is laid out [n, k], as the weight of a linear layer.
 
     >>> [axis.extent for axis in matrix_product(2, 3, 4).axes]
     [1, 2, 3, 4]
     """
     m_stride, k_stride = (1, m) if transposed_a else (k, 1)
+    n_stride, b_stride = (k, 1) if transposed_b else (1, n)
     axes = (
         Axis("batch", batch, m * k, 0 if shared_b else k * n, m * n),
         Axis("m", m, m_stride, 0, n),
-        Axis("n", n, 0, 1, 1),
-        Axis("k", k, k_stride, n, 0),
+        Axis("n", n, 0, n_stride, 1),
+        Axis("k", k, k_stride, b_stride, 0),
     )
     return Contraction(axes, dtype, dtype, dtype)
 

@@ -224,48 +224,50 @@ def _lgamma(x: np.ndarray) -> np.ndarray:
     return np.where(pole, np.inf, _each(math.lgamma)(np.where(pole, 1.0, x)))
 
 
-def _fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a * b + c rounded once.
-
-    Exactly in Python's rationals, which is slow and only for the few rows that ask.
-    """
-    from fractions import Fraction
-
-    def one(x: float, y: float, z: float) -> float:
-        if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-            return x * y + z
-        exact = Fraction(x) * Fraction(y) + Fraction(z)
-        return _nearest(exact, a.dtype) if exact else x * y + z
-
-    wide = (v.astype(np.float64) for v in (a, b, c))
-    return np.asarray(np.frompyfunc(one, 3, 1)(*wide)).astype(a.dtype)
+def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """a + b in float64 and what its rounding lost (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
-def _nearest(exact: object, kind: np.dtype) -> float:
-    """The float of `kind` nearest to a rational.
+def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """a * b in float64 and what its rounding lost (Dekker; halves by Veltkamp's splitting)."""
+    halves = []
+    for x in (a, b):
+        scaled = 134217729.0 * x
+        high = scaled - (scaled - x)
+        halves.append((high, x - high))
+    (ah, al), (bh, bl) = halves
+    product = a * b
+    return product, al * bl - (((product - ah * bh) - al * bh) - ah * bl)
 
-    Ties to even, judged on the two neighbours of a first guess.
-    """
-    from fractions import Fraction
 
-    assert isinstance(exact, Fraction)
-    try:
-        guess = float(exact)
-    except OverflowError:
-        return math.copysign(math.inf, exact)
-    if kind == np.float64:
-        return guess
-    middle = np.float32(guess)
-    if not np.isfinite(middle):
-        return float(middle)
-    near = (
-        np.nextafter(middle, np.float32(-np.inf)),
-        middle,
-        np.nextafter(middle, np.float32(np.inf)),
+def _to_odd(total: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """An inexact sum moved to its neighbour with an odd last bit: it may be rounded once more."""
+    even = (total.view(np.int64) & 1) == 0
+    return np.where(
+        (lost != 0) & even, np.nextafter(total, np.where(lost > 0, np.inf, -np.inf)), total
     )
-    finite = [v for v in near if np.isfinite(v)]
-    return float(
-        min(finite, key=lambda v: (abs(Fraction(float(v)) - exact), int(v.view(np.uint32)) & 1))
+
+
+def _fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """a * b + c rounded once, by error-free sums and rounding to odd (Boldo and Melquiond, 2008).
+
+    Products of float32 are exact in float64. Of float64, exact while a * b neither overflows nor
+    is subnormal.
+    """
+    x, y, z = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, c)))
+    plain = x * y + z
+    if a.dtype == np.float32:
+        exact = _to_odd(*_two_sum(x * y, z))
+    else:
+        high, low = _two_product(x, y)
+        middle, below = _two_sum(z, low)
+        top, rest = _two_sum(high, middle)
+        exact = top + _to_odd(*_two_sum(below, rest))
+    return np.where(np.isfinite(plain) & np.isfinite(exact) & (exact != 0), exact, plain).astype(
+        a.dtype
     )
 
 
@@ -297,67 +299,62 @@ _COMPARISONS: dict[str, Meaning] = {
 }  # fmt: skip
 
 
-def _rows() -> list[Primitive]:
-    rows = [
-        Primitive("const", 0, EVERY, None, "stated"),
-        Primitive("scalar", 0, EVERY, None, "stated"),
-        Primitive("index", 0, ("int64",), None, "stated"),
-        Primitive("cast", 1, EVERY, None, "stated"),
-        Primitive("bitcast", 1, EVERY, None, "stated"),
-        Primitive("check_index", 1, ("int64",), None),
-        Primitive("libm", -1, FLOATS, None),
-        Primitive("add", 2, NUMBERS, np.add),
-        Primitive("sub", 2, NUMBERS, np.subtract),
-        Primitive("mul", 2, NUMBERS, np.multiply),
-        Primitive("div", 2, FLOATS, np.divide),
-        Primitive("fma", 3, ("float32", "float64"), _fused),
-        Primitive("floor_divide", 2, NUMBERS, _floor_divide, divides=True),
-        Primitive("trunc_divide", 2, NUMBERS, _trunc_divide, divides=True),
-        Primitive("remainder", 2, NUMBERS, _remainder, divides=True),
-        Primitive("fmod", 2, NUMBERS, _fmod, divides=True),
-        Primitive("pow", 2, NUMBERS, _power),
-        Primitive("neg", 1, NUMBERS, np.negative),
-        Primitive("abs", 1, NUMBERS, np.abs),
-        Primitive("sign", 1, NUMBERS, _sign),
-        Primitive("floor", 1, FLOATS, np.floor),
-        Primitive("ceil", 1, FLOATS, np.ceil),
-        Primitive("round", 1, FLOATS, np.rint),
-        Primitive("trunc", 1, FLOATS, np.trunc),
-        Primitive("sqrt", 1, FLOATS, np.sqrt),
-        Primitive("rsqrt", 1, FLOATS, lambda a: a.dtype.type(1) / np.sqrt(a)),
-        Primitive("reciprocal", 1, FLOATS, lambda a: a.dtype.type(1) / a),
-        Primitive("atan2", 2, FLOATS, _accurate(np.arctan2)),
-        Primitive("hypot", 2, FLOATS, _accurate(np.hypot)),
-        Primitive("copysign", 2, FLOATS, np.copysign),
-        Primitive("nextafter", 2, ("float32", "float64"), np.nextafter),
-        Primitive("maximum", 2, EVERY, _maximum),
-        Primitive("minimum", 2, EVERY, _minimum),
-        Primitive("fmax", 2, EVERY, _fmax),
-        Primitive("fmin", 2, EVERY, _fmin),
-        Primitive("logical_and", 2, ("bool",), np.logical_and),
-        Primitive("logical_or", 2, ("bool",), np.logical_or),
-        Primitive("logical_xor", 2, ("bool",), np.logical_xor),
-        Primitive("logical_not", 1, ("bool",), np.logical_not),
-        Primitive("bitwise_and", 2, ("bool", *INTEGERS), np.bitwise_and),
-        Primitive("bitwise_or", 2, ("bool", *INTEGERS), np.bitwise_or),
-        Primitive("bitwise_xor", 2, ("bool", *INTEGERS), np.bitwise_xor),
-        Primitive("bitwise_not", 1, ("bool", *INTEGERS), np.invert),
-        Primitive("shift_left", 2, INTEGERS, _shift_left),
-        Primitive("shift_right", 2, INTEGERS, _shift_right),
-        Primitive("where", 3, EVERY, np.where),
-        Primitive("isnan", 1, FLOATS, np.isnan, "bool"),
-        Primitive("isinf", 1, FLOATS, np.isinf, "bool"),
-        Primitive("isfinite", 1, FLOATS, np.isfinite, "bool"),
-        Primitive(
-            "signbit", 1, NUMBERS, lambda a: np.signbit(a) if _is_float(a) else a < 0, "bool"
-        ),
-    ]
-    rows += [Primitive(name, 2, EVERY, meaning, "bool") for name, meaning in _COMPARISONS.items()]
-    rows += [Primitive(name, 1, FLOATS, _accurate(meaning)) for name, meaning in _FUNCTIONS.items()]
-    return rows
+_ROWS: tuple[Primitive, ...] = (
+    Primitive("const", 0, EVERY, None, "stated"),
+    Primitive("scalar", 0, EVERY, None, "stated"),
+    Primitive("index", 0, ("int64",), None, "stated"),
+    Primitive("cast", 1, EVERY, None, "stated"),
+    Primitive("bitcast", 1, EVERY, None, "stated"),
+    Primitive("check_index", 1, ("int64",), None),
+    Primitive("libm", -1, FLOATS, None),
+    Primitive("add", 2, NUMBERS, np.add),
+    Primitive("sub", 2, NUMBERS, np.subtract),
+    Primitive("mul", 2, NUMBERS, np.multiply),
+    Primitive("div", 2, FLOATS, np.divide),
+    Primitive("fma", 3, ("float32", "float64"), _fused),
+    Primitive("floor_divide", 2, NUMBERS, _floor_divide, divides=True),
+    Primitive("trunc_divide", 2, NUMBERS, _trunc_divide, divides=True),
+    Primitive("remainder", 2, NUMBERS, _remainder, divides=True),
+    Primitive("fmod", 2, NUMBERS, _fmod, divides=True),
+    Primitive("pow", 2, NUMBERS, _power),
+    Primitive("neg", 1, NUMBERS, np.negative),
+    Primitive("abs", 1, NUMBERS, np.abs),
+    Primitive("sign", 1, NUMBERS, _sign),
+    Primitive("floor", 1, FLOATS, np.floor),
+    Primitive("ceil", 1, FLOATS, np.ceil),
+    Primitive("round", 1, FLOATS, np.rint),
+    Primitive("trunc", 1, FLOATS, np.trunc),
+    Primitive("sqrt", 1, FLOATS, np.sqrt),
+    Primitive("rsqrt", 1, FLOATS, lambda a: a.dtype.type(1) / np.sqrt(a)),
+    Primitive("reciprocal", 1, FLOATS, lambda a: a.dtype.type(1) / a),
+    Primitive("atan2", 2, FLOATS, _accurate(np.arctan2)),
+    Primitive("hypot", 2, FLOATS, _accurate(np.hypot)),
+    Primitive("copysign", 2, FLOATS, np.copysign),
+    Primitive("nextafter", 2, ("float32", "float64"), np.nextafter),
+    Primitive("maximum", 2, EVERY, _maximum),
+    Primitive("minimum", 2, EVERY, _minimum),
+    Primitive("fmax", 2, EVERY, _fmax),
+    Primitive("fmin", 2, EVERY, _fmin),
+    Primitive("logical_and", 2, ("bool",), np.logical_and),
+    Primitive("logical_or", 2, ("bool",), np.logical_or),
+    Primitive("logical_xor", 2, ("bool",), np.logical_xor),
+    Primitive("logical_not", 1, ("bool",), np.logical_not),
+    Primitive("bitwise_and", 2, ("bool", *INTEGERS), np.bitwise_and),
+    Primitive("bitwise_or", 2, ("bool", *INTEGERS), np.bitwise_or),
+    Primitive("bitwise_xor", 2, ("bool", *INTEGERS), np.bitwise_xor),
+    Primitive("bitwise_not", 1, ("bool", *INTEGERS), np.invert),
+    Primitive("shift_left", 2, INTEGERS, _shift_left),
+    Primitive("shift_right", 2, INTEGERS, _shift_right),
+    Primitive("where", 3, EVERY, np.where),
+    Primitive("isnan", 1, FLOATS, np.isnan, "bool"),
+    Primitive("isinf", 1, FLOATS, np.isinf, "bool"),
+    Primitive("isfinite", 1, FLOATS, np.isfinite, "bool"),
+    Primitive("signbit", 1, NUMBERS, lambda a: np.signbit(a) if _is_float(a) else a < 0, "bool"),
+    *(Primitive(name, 2, EVERY, meaning, "bool") for name, meaning in _COMPARISONS.items()),
+    *(Primitive(name, 1, FLOATS, _accurate(meaning)) for name, meaning in _FUNCTIONS.items()),
+)
 
-
-PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _rows()}
+PRIMITIVES: dict[str, Primitive] = {row.name: row for row in _ROWS}
 
 
 # ----------------------------------------------------------------------------------------- combines

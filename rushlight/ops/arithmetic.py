@@ -480,9 +480,9 @@ def lerp(input: Value, end: Value, weight: Value) -> Value:
     require_same_dtype("lerp", input, end=end, weight=weight)
     start, stop = opmath(input), opmath(end)
     part = b.cast(weight, start.dtype)
-    gap = stop - start
     small = b.binary("lt", absolute(part), 0.5)
-    return b.cast(b.where(small, start + part * gap, stop - gap * (1 - part)), input.dtype)
+    mixed = b.fma(b.where(small, part, part - 1), stop - start, b.where(small, start, stop))
+    return b.cast(mixed, input.dtype)
 
 
 @lerp.vjp("input")
@@ -516,7 +516,7 @@ def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) 
     """
     x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
     scale = b.cast(value, x.dtype)
-    return b.cast(x + scale * first * second, b.promoted_dtype(input, tensor1, tensor2))
+    return b.cast(b.fma(scale * first, second, x), b.promoted_dtype(input, tensor1, tensor2))
 
 
 @addcmul.vjp("input")
@@ -549,7 +549,7 @@ def addcdiv(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) 
         )
     x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
     scale = b.cast(value, x.dtype)
-    return b.cast(x + scale * (first / second), b.promoted_dtype(input, tensor1, tensor2))
+    return b.cast(x + scale * first / second, b.promoted_dtype(input, tensor1, tensor2))
 
 
 @addcdiv.vjp("input")

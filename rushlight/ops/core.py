@@ -38,7 +38,12 @@ def _(g):  # type: ignore[no-untyped-def]
 @op("", inplace=True, elementwise=True, grad_name="AddBackward0")
 def add_scaled(input: Value, other: Value, alpha: Scalar) -> Value:
     """input + alpha * other."""
-    return b.add(input, b.mul(other, alpha))
+    x, y = b.promote(input, other)
+    if x.dtype.kind not in ("float", "complex"):
+        return b.add(x, b.mul(y, alpha))
+    wide = dtypes.float32 if x.dtype in b.NARROW else x.dtype
+    scale = b.cast(b.cast(alpha, x.dtype), wide)
+    return b.cast(b.fma(scale, b.cast(y, wide), b.cast(x, wide)), x.dtype)
 
 
 @add_scaled.vjp("input")

@@ -45,13 +45,22 @@ def label_sizes(left: str, right: str, a: Sequence[int], c: Sequence[int]) -> di
 
 
 def contract_labels(a: Node, c: Node, equation: str, type: dtype | None = None) -> Node:  # noqa: A002
-    """The product of two nodes by an equation, as one contraction; `type` is the result's dtype (default: theirs)."""
+    """The product of two nodes by an equation, as one contraction; `type` is the result's dtype (default: theirs).
+
+    Where nothing is summed, or no label of the result belongs to one operand alone, there is nothing that a
+    contraction could read once and use often: an elementwise product, summed, says the same and fuses.
+    """
     left, right, out = terms(equation)
     sizes = label_sizes(left, right, a.shape, c.shape)
     loops = out + "".join(dict.fromkeys(label for label in left + right if label not in out))
     extents = tuple(sizes[label] for label in loops)
+    type = type or a.dtype  # noqa: A001
     if 0 in extents:
-        return b.expand(b.const(0, type or a.dtype), extents[: len(out)])
+        return b.expand(b.const(0, type), extents[: len(out)])
+    if len(loops) == len(out) or not any((label in left) != (label in right) for label in out):
+        factors = [_aligned(opmath(x), labels, loops) for x, labels in ((a, left), (c, right))]
+        result = b.mul(*factors)
+        return b.cast(b.reduce("sum", result, range(len(out), len(loops))) if len(loops) > len(out) else result, type)
     place = {label: k for k, label in enumerate(loops)}
 
     def dimensions(labels: str, x: Node) -> tuple:
@@ -61,6 +70,13 @@ def contract_labels(a: Node, c: Node, equation: str, type: dtype | None = None) 
 
     mapping = ContractionMap(extents, len(out), dimensions(left, a), dimensions(right, c))
     return b.contract(a, c, mapping, type)
+
+
+def _aligned(x: Node, labels: str, loops: str) -> Node:
+    """x with one dimension for every loop, in their order, of length one where it does not depend on the loop."""
+    order = [labels.index(label) for label in loops if label in labels]
+    extents = iter([x.shape[d] for d in order])
+    return b.reshape(b.permute(x, order), [next(extents) if label in labels else 1 for label in loops])
 
 
 def product_gradient(g: Any, x: Any, own: str, others: str, out: str, shape: tuple[int, ...]) -> Any:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.layout import Layout
-from ..graph.node import Node
+from ..graph.node import Node, ordered
 
 STATIC, VALUE, SCALAR, VALUES = range(4)
 _KINDS = {"Value": VALUE, "Value | None": VALUE, "Scalar": SCALAR, "Values": VALUES}
@@ -167,10 +167,11 @@ def op(
 class Signature:
     """An op met with particular layouts and static arguments: its expansion into nodes, done once.
 
-    `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded.
+    `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded;
+    `inside` is everything else that the outputs are made of, operands first.
     """
 
-    __slots__ = ("arity", "bytes", "count", "inputs", "layouts", "op", "outputs", "scalars")
+    __slots__ = ("arity", "bytes", "count", "inputs", "inside", "layouts", "op", "outputs", "scalars")
 
     def __init__(self, row: Op, inputs: list[Node], scalars: list[Node], outputs: tuple[Node, ...], layouts: tuple[Layout, ...]) -> None:
         self.op = row
@@ -180,6 +181,8 @@ class Signature:
         self.layouts = layouts
         self.arity = len(inputs)
         self.count = len(outputs)
+        given = {id(x) for x in (*inputs, *scalars)}
+        self.inside = [x for x in ordered(outputs) if id(x) not in given]
         self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)
 
     def __repr__(self) -> str:

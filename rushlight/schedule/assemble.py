@@ -11,7 +11,7 @@ from typing import Any
 
 from ..base.layout import Layout
 from ..graph.build import bitcast, strided
-from ..graph.node import Node, ordered
+from ..graph.node import Node
 from ..ops.registry import Signature
 
 
@@ -54,10 +54,9 @@ class Assembler:
         for placeholder in signature.scalars:
             there[id(placeholder)] = self.make("scalar", (), (), placeholder.dtype, (self.scalars,))
             self.scalars += 1
-        for node in ordered(signature.outputs):
-            if id(node) not in there:
-                inputs = tuple([there[id(x)] for x in node.inputs])
-                there[id(node)] = self.make(node.op, inputs, node.shape, node.dtype, node.attributes)
+        for node in signature.inside:
+            inputs = tuple([there[id(x)] for x in node.inputs])
+            there[id(node)] = self.make(node.op, inputs, node.shape, node.dtype, node.attributes)
         for out, layout in zip(signature.outputs, signature.layouts):
             self.values.append((there[id(out)], layout))
 

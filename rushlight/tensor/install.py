@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ops.registry import TABLE, Op
-from . import bits, creation, methods, values, views
+from . import bits, creation, getitem, methods, values, views
 from .functions import MODULES
 from .tensor import Tensor
 
@@ -98,7 +98,7 @@ def install() -> dict[str, Callable]:
             setattr(Tensor, function.__name__, function)
         for name, function in getattr(module, "ALIASES", {}).items():
             setattr(Tensor, name, _method(function))
-    for table in (values.METHODS, methods.METHODS, bits.METHODS):
+    for table in (values.METHODS, methods.METHODS, bits.METHODS, getitem.METHODS):
         for name, function in table.items():
             setattr(Tensor, name, function)
     for name in ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"):

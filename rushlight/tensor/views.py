@@ -246,7 +246,7 @@ def expand(self: Tensor, *shape: Any, implicit: bool = False) -> Tensor:
             f"must be greater or equal to the number of dimensions in the tensor ({layout.ndim})"
         )
     strides = [0] * len(wanted)
-    for d in range(len(wanted)):
+    for d in range(len(wanted) - 1, -1, -1):
         have = layout.shape[d - lead] if d >= lead else 1
         if wanted[d] == -1:
             if d < lead:
@@ -261,6 +261,8 @@ def expand(self: Tensor, *shape: Any, implicit: bool = False) -> Tensor:
             )
         if d >= lead and have == wanted[d]:
             strides[d] = layout.strides[d - lead]
+        elif wanted[d] == 1:
+            strides[d] = wanted[d + 1] * strides[d + 1] if d + 1 < len(wanted) else 1
     old = tuple(layout.shape)
     return view_of(self, _with(self, wanted, strides), "Expand", lambda g: core.sum_to(g, old))
 
@@ -339,7 +341,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     layout = input._layout
     axis = normalize_axis(dim, layout.ndim + 1)
     shape, strides = list(layout.shape), list(layout.strides)
-    strides.insert(axis, strides[axis] * max(shape[axis], 1) if axis < layout.ndim else 1)
+    strides.insert(axis, strides[axis] * shape[axis] if axis < layout.ndim else 1)
     shape.insert(axis, 1)
     return view_of(input, _with(input, shape, strides), "Unsqueeze", lambda g: squeeze(g, axis))
 

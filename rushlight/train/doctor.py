@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rushlight
+from rushlight import backends
 
 __all__ = ["examine"]
 
@@ -56,12 +57,6 @@ def _processor() -> tuple[str, list[str]]:
     return name, [feature for feature in FEATURES if feature in features]
 
 
-def _size_of(folder: Path) -> tuple[int, int]:
-    """The number of files below a folder, and their bytes."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return len(sizes), sum(sizes)
-
-
 def _facts() -> Iterator[tuple[str, str]]:
     yield "rushlight", f"{rushlight.__version__} ({Path(rushlight.__file__).parent})"
     yield "python", f"{platform.python_version()} ({platform.python_implementation()})"
@@ -73,9 +68,12 @@ def _facts() -> Iterator[tuple[str, str]]:
     name, features = _processor()
     yield "processor", name
     yield "features", " ".join(features) or "unknown"
-    yield "kernels for", rushlight.backends.cpu.get_cpu_capability()
+    yield "kernels for", backends.cpu.get_cpu_capability()
+    yield "compiler", backends.cpu.compiler_versions()
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "threads", f"{rushlight.get_num_threads()} of {allowed} allowed processors"
+    cache = backends.cpu.kernel_cache()
+    yield "kernel cache", f"{cache.directory} ({cache.size / 2**20:.1f} MiB)"
 
 
 def examine() -> str:

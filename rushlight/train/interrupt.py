@@ -6,6 +6,7 @@ second Ctrl-C is the user's last word and raises at once.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._owner = os.getpid()
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> StopFlag:
@@ -41,6 +43,12 @@ class StopFlag:
             signal.signal(number, handler)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            # A forked reader of images: Ctrl-C is its parent's business, SIGTERM ends it.
+            if number == signal.SIGTERM:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
         if self.number == signal.SIGINT == number:
             raise KeyboardInterrupt
         self.number = number

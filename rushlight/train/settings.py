@@ -8,6 +8,7 @@ mistake is a `RunError` that names the key, the value and what was expected.
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from dataclasses import dataclass, field
@@ -245,6 +246,8 @@ def _accept(value: Any, kind: Any) -> tuple[bool, Any]:
         if not isinstance(value, dict):
             return False, None
         return True, {name: _free_value(item) for name, item in value.items()}
+    if kind is str and isinstance(value, os.PathLike):
+        return True, os.fspath(value)
     return type(value) is kind, value
 
 

@@ -96,6 +96,10 @@ class Trainer:
         self.history = list(checkpoint.history)
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.sums = _Sums(**checkpoint.progress)
+        if self.history and not self.folder.best.exists():
+            # The run moved to a new folder, and its best weights stayed behind: these are the best
+            # there are until an epoch does better.
+            self.save(best=True)
 
     def state(self) -> Checkpoint:
         """The whole state between two steps."""

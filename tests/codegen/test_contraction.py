@@ -222,3 +222,18 @@ def test_plans_do_not_depend_on_history() -> None:
     make_plan.cache_clear()
     emit(matrix_product(30, 30, 30), AVX2, "other")
     assert emit(spec, AVX2, "kernel").text == before
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int16"])
+@pytest.mark.parametrize(("m", "n", "k"), [(5, 7, 3), (9, 70, 37), (1, 33, 64), (30, 16, 700)])
+def test_second_operand_along_the_sum(isa: Isa, dtype: str, m: int, n: int, k: int) -> None:
+    """x @ weight.T reads the weight as it lies; so do products of two transposes."""
+    random = np.random.default_rng(m)
+    for transposed_a in (False, True):
+        spec = matrix_product(m, n, k, transposed_a=transposed_a, transposed_b=True, dtype=dtype)
+        assert make_plan(spec, isa).turned
+        check(spec, isa, random)
+    # Neither along the sum nor along the columns: every element by itself.
+    axes = [replace(axis, b=3 * axis.b) for axis in spec.axes]
+    check(replace(spec, axes=tuple(axes)), isa, random)

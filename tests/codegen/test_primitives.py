@@ -6,6 +6,7 @@ Compiled code against the NumPy meaning, as vectors, in tails and as scalars.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from rushlight.codegen.isa import AVX512, GENERIC128
 from rushlight.kernel.convert import from_storage, to_storage
 from rushlight.kernel.interpret import interpret
 from rushlight.kernel.ir import Affine, Kernel, Let, Load, Loop, Parameter, Store
-from rushlight.kernel.primitives import EVERY, FLOATS, INTEGERS, PRIMITIVES
+from rushlight.kernel.primitives import EVERY, FLOATS, INTEGERS, LIBM, PRIMITIVES
 
 from .running import check, fresh, run
 
@@ -192,3 +193,28 @@ def test_close_rows(op: str, dtype: str) -> None:
     assert np.array_equal(scalar[-1], got[-1], equal_nan=dtype != "bfloat16"), (
         "scalars differ from lanes"
     )
+
+
+@pytest.mark.parametrize("name", sorted(LIBM))
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_functions_of_the_c_library(name: str, dtype: str) -> None:
+    arity = 2 if name == "fdim" else 1
+    wide = np.float64 if dtype == "float64" else np.float32
+    random = np.random.default_rng(5)
+    columns = [to_storage(random.uniform(0.2, 9, 77).astype(wide), dtype) for _ in range(arity)]
+    kernel = kernel_of("libm", dtype, [dtype] * arity, dtype, 77, True)
+    kernel = with_attributes(kernel, (name,))
+    inputs = {f"a{i}": c for i, c in enumerate(columns)}
+    expected, got = fresh(kernel, inputs), fresh(kernel, inputs)
+    interpret(kernel, expected)
+    run(kernel, got)
+    a, b = (from_storage(buffers[-1], dtype).astype(np.float64) for buffers in (expected, got))
+    assert np.all(np.abs(a - b) <= 16.0 * unit(a, dtype))  # Python's own gamma is the reference
+
+
+def with_attributes(kernel: Kernel, attributes: tuple[object, ...]) -> Kernel:
+    """The kernel with its one Let's attributes replaced."""
+    loop = kernel.body[0]
+    assert isinstance(loop, Loop)
+    body = tuple(replace(s, attributes=attributes) if isinstance(s, Let) else s for s in loop.body)
+    return replace(kernel, body=(replace(loop, body=body),))

@@ -90,9 +90,7 @@ def test_prediction_is_evaluation(make_photos, here):
     classify = Classifier(here / "run")
     files = sorted(photos.rglob("*.??g"))
     answers = classify(files)
-    assert all(
-        {row["class"] for row in a["predictions"]} == {"china", "flower"} for a in answers
-    )
+    assert all({row["class"] for row in a["predictions"]} == {"china", "flower"} for a in answers)
     assert sum(row["probability"] for row in answers[0]["predictions"]) == pytest.approx(
         1, abs=1e-5
     )
@@ -152,8 +150,8 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
             os.kill(os.getpid(), number)
         step(self, images, labels)
 
-    words = ["train", "data=photos", "output=run", "model.options.widths=[4,8]", "data.image_size=16",
-             "batch_size=4", "epochs=2"]  # fmt: skip
+    words = ["train", "data=photos", "output=run", "model.options.widths=[4,8]", "epochs=2",
+             "data.image_size=16", "batch_size=4"]  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_step", interrupted_step)
         assert main(words) == 128 + number
@@ -188,6 +186,17 @@ def test_a_finished_folder_is_not_trained_over(make_photos, here):
         fit(settings, quiet=True)
     with pytest.raises(RunError, match="belongs to a run with epochs=1, not 2"):
         fit({**settings, "epochs": 2, "resume": "auto"}, quiet=True)
+
+
+def test_a_run_can_go_on_in_another_folder(make_photos, here):
+    make_photos(6)
+    settings = {**SMALL, "data": "photos", "epochs": 2}
+    fit({**settings, "output": "old"}, quiet=True)
+    stored = here / "old" / "last.safetensors"
+    result = fit({**settings, "output": "new", "resume": stored}, quiet=True)
+    assert result["run_folder"] == "new"
+    assert result["epochs"] == 2
+    assert (here / "new" / "summary.json").exists()
 
 
 def test_early_stopping_waits_for_its_patience(make_photos, here):

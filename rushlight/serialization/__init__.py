@@ -1,0 +1,181 @@
+"""Saving and loading checkpoints in PyTorch's file format, never executing what a file contains.
+
+In: nested dictionaries, lists, tuples and sets of tensors, numbers and text, as `state_dict()`
+gives them. Out: a file that real PyTorch reads, and the same data from files that PyTorch wrote.
+Invariant: loading builds data and nothing else. It ends in the data, or in `FileFormatError` naming
+the file; saving to a path leaves either the old file or the whole new one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from typing import IO, Any
+
+import rushlight
+
+from .archive import Archive, write_record
+from .errors import FileFormatError
+from .files import name_of, opened, replaced
+from .legacy import HEAD, load_legacy
+from .names import dtype_of
+from .pickler import Pickler
+from .rebuild import StorageKind, StorageView
+from .storages import LoadedStorage, raw_bytes
+from .unpickler import MAX_BYTES, Interpreter
+
+__all__ = ["FileFormatError", "load", "save"]
+
+
+def save(obj: Any, f: Any) -> None:
+    """Write `obj` to a path or an open binary file (`torch.save`).
+
+    `obj` is plain data: None, numbers, text, bytes, lists, tuples, sets, dictionaries, `Size`,
+    dtypes, devices, tensors and parameters, nested up to 100 levels. Tensors that share memory
+    share it again after loading; a view brings the whole memory it looks at. A path is replaced as
+    a whole, never left half written.
+    Errors: TypeError naming where in `obj` something else stands (save a module's `state_dict()`,
+    not the module), ValueError for data that contains itself, OSError from the file system.
+
+    >>> import io
+    >>> import rushlight as rl
+    >>> file = io.BytesIO()
+    >>> rl.save({"weight": rl.ones(2), "epoch": 3}, file)
+    >>> rl.load(io.BytesIO(file.getvalue()))
+    {'weight': tensor([1., 1.]), 'epoch': 3}
+    """
+    pickler = Pickler()
+    pickler.dump(obj)
+    if isinstance(f, (str, os.PathLike)):
+        with replaced(f) as file:
+            _write_archive(file, pickler)
+    elif hasattr(f, "write"):
+        _write_archive(f, pickler)
+    else:
+        raise TypeError(f"expected a path or an object with write(), got a {type(f).__name__}")
+
+
+def _write_archive(file: IO[bytes], pickler: Pickler) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        write_record(archive, "data.pkl", pickler.output)
+        write_record(archive, ".format_version", b"1")
+        write_record(archive, ".storage_alignment", b"64")
+        write_record(archive, "byteorder", b"little")
+        for number, tensor in enumerate(pickler.storages):
+            count = tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
+            whole = rushlight.as_strided(tensor, (count,), (1,), 0)
+            write_record(archive, f"data/{number}", raw_bytes(whole))
+        write_record(archive, "version", b"3\n")
+
+
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = True,
+    mmap: bool | None = None,
+) -> Any:
+    """Read what `save`, or PyTorch's `torch.save`, wrote (`torch.load`).
+
+    `f` is a path or an open binary file. `map_location` ("cpu", a device, a dictionary from saved
+    to wanted locations, or a function) is needed for files saved from another device. With
+    `mmap=True`, for paths only, tensors lie in the mapped file and are read when used; changing
+    them does not change the file. Whatever `weights_only` says, nothing in the file is executed:
+    only tensors and plain data are loaded; `pickle_module` is accepted and unused.
+    Errors: FileFormatError (a RuntimeError) for damaged or foreign files and for data that is not
+    allowed, OSError when the file cannot be read, RuntimeError for a device this machine lacks.
+
+    >>> import io
+    >>> import rushlight as rl
+    >>> rl.load(io.BytesIO(b"not a checkpoint"))
+    Traceback (most recent call last):
+    rushlight.serialization.errors.FileFormatError: <BytesIO>: neither of PyTorch's formats
+    """
+    if mmap and not isinstance(f, (str, os.PathLike)):
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    placement = _Placement(map_location)
+    with opened(f) as file:
+        try:
+            return _load(file, placement, os.fspath(f) if mmap else None)
+        except (FileFormatError, _UnavailableDevice):
+            raise
+        except Exception as error:
+            # A damaged file can make any step fail in its own way; all mean the same to the caller.
+            text = str(error) or type(error).__name__
+            raise FileFormatError(f"{name_of(f)}: {text}") from error
+
+
+def _load(file: IO[bytes], placement: _Placement, mapped: str | None) -> Any:
+    head = file.read(len(HEAD))
+    if head == HEAD:
+        return load_legacy(head + file.read(), placement.check)
+    if not head.startswith(b"PK"):
+        raise ValueError("neither of PyTorch's formats")
+    archive = Archive(file)
+    if "byteorder" in archive.records and archive.read("byteorder", 16) != b"little":
+        raise ValueError("the file was written on a big-endian machine")
+    finder = _StorageFinder(archive, placement, mapped)
+    return Interpreter(archive.read("data.pkl", MAX_BYTES), finder.find).run()
+
+
+class _StorageFinder:
+    """Turns the references in a pickle into memory with the bytes of the archive."""
+
+    def __init__(self, archive: Archive, placement: _Placement, mapped: str | None) -> None:
+        self.archive, self.placement, self.mapped = archive, placement, mapped
+        self.storages: dict[str, LoadedStorage] = {}
+
+    def find(self, reference: Any) -> StorageView:
+        if type(reference) is not tuple or len(reference) != 5 or reference[0] != "storage":
+            raise ValueError(f"unknown reference {reference!r}")
+        _, kind, key, location, numel = reference
+        if not isinstance(kind, StorageKind) or type(key) is not str or type(numel) is not int:
+            raise ValueError(f"unknown reference to a storage {reference!r}")
+        self.placement.check(location)
+        name = f"data/{key}"
+        size = self.archive.record(name).size
+        nbytes = numel * (dtype_of(kind.dtype).itemsize if kind.dtype else 1)
+        if nbytes != size:
+            raise ValueError(f"storage {key!r} should have {nbytes} bytes, the file has {size}")
+        if key not in self.storages:
+            self.storages[key] = self._make(name, size)
+        return StorageView(self.storages[key], kind.dtype)
+
+    def _make(self, name: str, size: int) -> LoadedStorage:
+        if self.mapped is not None and size:
+            return LoadedStorage.from_file(self.mapped, self.archive.record(name).start, size)
+        return LoadedStorage(size, lambda memory: self.archive.read_into(name, memory))
+
+
+class _UnavailableDevice(RuntimeError):
+    """A file asks for a device that is not there; not a fault of the file."""
+
+
+class _Placement:
+    """Where saved tensors go: `map_location`, reduced to the question whether it is the CPU."""
+
+    def __init__(self, map_location: Any) -> None:
+        self.map_location = map_location
+
+    def check(self, location: Any) -> None:
+        """Raise unless a storage saved at `location` is to be loaded to the CPU."""
+        if type(location) is not str:
+            raise ValueError(f"the location of a storage is a {type(location).__name__}")
+        wanted = self._wanted(location)
+        if rushlight.device(wanted).type != "cpu":
+            raise _UnavailableDevice(
+                f"load: a tensor was saved on {location!r} and should be loaded to {str(wanted)!r}, "
+                "which this machine does not offer; use map_location='cpu'"
+            )
+
+    def _wanted(self, location: str) -> Any:
+        rule = self.map_location
+        if isinstance(rule, dict):
+            return rule.get(location, location)
+        if callable(rule) and not isinstance(rule, rushlight.device):
+            storage = rushlight.empty(0).untyped_storage()
+            return location if rule(storage, location) is None else "cpu"
+        return location if rule is None else rule

@@ -1,0 +1,75 @@
+"""Memory of tensors that a file is read into.
+
+In: how many elements of which dtype; later, the bytes. Out: tensors on that memory.
+Invariant: tensors of one storage share its memory, as they did when they were saved, and never
+reach beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+import rushlight
+
+from .names import dtype_of
+
+
+def raw_bytes(tensor: Any) -> memoryview:
+    """The memory of a dense tensor as bytes that can be written; let go of it soon."""
+    plain = tensor.view(rushlight.int16) if tensor.dtype == rushlight.bfloat16 else tensor
+    return memoryview(plain.numpy().reshape(-1).view(numpy.uint8))
+
+
+class LoadedStorage:
+    """One storage of a file, in memory of the engine once a tensor wants it.
+
+    `fill` writes the storage's bytes into memory of that many bytes.
+    """
+
+    def __init__(self, nbytes: int, fill: Callable[[memoryview], None]) -> None:
+        self.nbytes, self.fill = nbytes, fill
+        self.flat: Any = None
+        self.mapped: numpy.ndarray | None = None
+
+    @classmethod
+    def from_file(cls, path: str, start: int, nbytes: int) -> LoadedStorage:
+        """A storage in a mapped stretch of a file; writing to it changes memory, not the file."""
+        bytes_ = numpy.memmap(path, numpy.uint8, "c", start, (nbytes,))
+        made = cls(nbytes, lambda memory: None)
+        made.mapped = bytes_
+        return made
+
+    def elements(self, dtype: Any) -> Any:
+        """The whole storage as a flat tensor of a dtype."""
+        if self.nbytes % dtype.itemsize:
+            raise ValueError(f"{self.nbytes} bytes do not hold whole elements of {dtype}")
+        if self.flat is None and self.mapped is not None:
+            self.flat = rushlight.from_numpy(self.mapped).view(dtype)
+        elif self.flat is None:
+            self.flat = rushlight.empty(self.nbytes // dtype.itemsize, dtype=dtype)
+            self.fill(raw_bytes(self.flat))
+        return self.flat if self.flat.dtype == dtype else self.flat.view(dtype)
+
+    def tensor(self, dtype: str, offset: int, size: Any, stride: Any) -> Any:
+        """A tensor on this memory. Errors: ValueError where it would reach beyond it."""
+        integers = (offset, *size, *stride)
+        if any(type(value) is not int or value < 0 for value in integers):
+            raise ValueError(f"offset, size and stride must be natural numbers, not {integers}")
+        if len(size) != len(stride):
+            raise ValueError(f"size {size} and stride {stride} differ in length")
+        if math.prod(size) >= 2**62:
+            raise ValueError(f"a tensor of size {size} has too many elements")
+        wanted = dtype_of(dtype)
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        capacity = self.nbytes // wanted.itemsize
+        if 0 not in size and last >= capacity or offset > capacity:
+            raise ValueError(
+                f"a tensor of size {size}, stride {stride} and offset {offset} reaches beyond its "
+                f"storage of {capacity} elements"
+            )
+        flat = self.elements(wanted)
+        return rushlight.empty(0, dtype=wanted).set_(flat, offset, tuple(size), tuple(stride))

@@ -1,0 +1,359 @@
+"""Reading pickles without executing anything they name.
+
+In: the bytes of a pickle, and a function that finds the storages it refers to. Out: plain data:
+numbers, text, containers, tensors, dtypes, devices.
+Invariant: the only code that runs for a file is in this package. A name in a pickle is looked up in
+one table; what the table holds are values, or functions of ours that check their arguments. Objects
+are only ever built, never given control: items go into exact lists, dictionaries and sets, keys are
+plain values, and attributes are set on two harmless classes.
+"""
+
+from __future__ import annotations
+
+import struct
+from argparse import Namespace
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build
+
+# More than any real checkpoint needs; a pickle of a few bytes must not take all the memory.
+MAX_BYTES = 1 << 28
+MAX_DEPTH = 100
+_MARK = object()
+_CONTAINERS = (list, tuple, dict, OrderedDict, Counter, set, frozenset, Namespace)
+_INTERNAL = (Constructor, StorageKind, StorageView)
+_PLAIN_KEYS = (str, int, float, bool, bytes, complex, type(None))
+
+Step = Callable[["Interpreter"], None]
+_STEPS: dict[int, Step] = {}
+
+
+def _opcode(*codes: bytes) -> Callable[[Step], Step]:
+    def register(step: Step) -> Step:
+        for code in codes:
+            _STEPS[code[0]] = step
+        return step
+
+    return register
+
+
+class Interpreter:
+    """The stack machine that a pickle is a program for, limited to harmless instructions.
+
+    `end` is where the pickle ended, for files that hold several.
+    Errors: ValueError, TypeError, KeyError, IndexError or struct.error for whatever is wrong.
+    """
+
+    def __init__(self, data: Any, find_storage: Callable[[Any], Any], position: int = 0) -> None:
+        if len(data) - position > MAX_BYTES:
+            raise ValueError(f"a pickle of {len(data) - position} bytes is longer than {MAX_BYTES}")
+        self.data = memoryview(data)
+        self.end = position
+        self.find_storage = find_storage
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        """Execute up to STOP; return the one value that is left."""
+        while True:
+            code = self.take(1)[0]
+            if code == ord("."):
+                break
+            step = _STEPS.get(code)
+            if step is None:
+                raise ValueError(f"instruction {code:#04x} at byte {self.end - 1} is not allowed")
+            step(self)
+        if len(self.stack) != 1:
+            raise ValueError(f"the pickle leaves {len(self.stack)} values instead of one")
+        check_nesting(self.stack[0])
+        return self.stack[0]
+
+    # ---- the program
+
+    def take(self, count: int) -> memoryview:
+        """The next `count` bytes."""
+        start, self.end = self.end, self.end + count
+        if count < 0 or self.end > len(self.data):
+            raise ValueError("the pickle ends in the middle of an instruction")
+        return self.data[start : self.end]
+
+    def unpack(self, layout: str) -> Any:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def line(self) -> str:
+        start = self.end
+        limit = min(len(self.data), start + 1000)
+        raw = bytes(self.data[start:limit])
+        length = raw.find(b"\n")
+        if length < 0:
+            raise ValueError("a name in the pickle has no end")
+        self.end = start + length + 1
+        return raw[:length].decode("utf-8")
+
+    # ---- the stack
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        value = self.stack.pop()
+        if value is _MARK:
+            raise ValueError("a mark where a value was expected")
+        return value
+
+    def top(self, kind: type | tuple[type, ...]) -> Any:
+        """The value on top, which must be exactly of a kind: a subclass could react."""
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        value = self.stack[-1]
+        if type(value) not in kinds:
+            names = " or ".join(each.__name__ for each in kinds)
+            raise TypeError(f"expected a {names} to fill, found a {type(value).__name__}")
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        position = len(self.stack) - 1
+        while self.stack[position] is not _MARK:
+            position -= 1
+            if position < 0:
+                raise ValueError("a mark is missing")
+        values = self.stack[position + 1 :]
+        del self.stack[position:]
+        return values
+
+
+def check_key(key: Any) -> Any:
+    """A dictionary key or set element: a plain value, or a flat tuple of plain values.
+
+    Hashing anything else could run for ever, or deeper than the machine's stack.
+    """
+    parts = key if type(key) is tuple else (key,)
+    if not all(type(part) in _PLAIN_KEYS for part in parts):
+        raise TypeError(f"a {type(key).__name__} of other than plain values may not be a key")
+    return key
+
+
+def _parts(value: Any) -> list[Any]:
+    """The containers directly inside a container."""
+    parts = [] if type(value) is Namespace else list(getattr(value, "values", value.__iter__)())
+    parts += getattr(value, "__dict__", {}).values()
+    for part in parts:
+        if type(part) in _INTERNAL:
+            raise TypeError("the pickle holds a class or a bare storage where data was expected")
+    return [part for part in parts if type(part) in _CONTAINERS]
+
+
+def check_nesting(root: Any) -> None:
+    """Refuse values nested deeper than MAX_DEPTH, or inside themselves; linear and iterative."""
+    heights: dict[int, int] = {}
+    open_values: set[int] = set()
+    pending = [(part, False) for part in _parts([root])]
+    while pending:
+        value, done = pending.pop()
+        if id(value) in heights:
+            continue
+        parts = _parts(value)
+        if done:
+            open_values.discard(id(value))
+            heights[id(value)] = 1 + max((heights[id(part)] for part in parts), default=0)
+            if heights[id(value)] > MAX_DEPTH:
+                raise ValueError(f"values are nested deeper than {MAX_DEPTH} levels")
+            continue
+        if id(value) in open_values:
+            raise ValueError("a container holds itself")
+        open_values.add(id(value))
+        pending.append((value, True))
+        pending += [(part, False) for part in parts if id(part) not in heights]
+
+
+# ---- instructions, by what they push
+
+_CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False, b")": (), b"(": _MARK}
+for _code, _value in _CONSTANTS.items():
+    _opcode(_code)(lambda machine, value=_value: machine.push(value))
+
+_NUMBERS = {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}
+for _code, _layout in _NUMBERS.items():
+    _opcode(_code)(lambda machine, layout=_layout: machine.push(machine.unpack(layout)))
+
+_TEXTS = {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q"}
+for _code, _layout in _TEXTS.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.push(
+            str(machine.take(machine.unpack(layout)), "utf-8", "surrogatepass")
+        )
+    )
+
+_BYTES = {b"B": "<I", b"C": "<B", b"\x8e": "<Q"}
+for _code, _layout in _BYTES.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.push(bytes(machine.take(machine.unpack(layout))))
+    )
+
+# Text of Python 2, which PyTorch's oldest files hold.
+_OLD_TEXTS = {b"U": "<B", b"T": "<i"}
+for _code, _layout in _OLD_TEXTS.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.push(
+            str(machine.take(machine.unpack(layout)), "utf-8")
+        )
+    )
+
+_EMPTY = {b"]": list, b"}": dict, b"\x8f": set}
+for _code, _kind in _EMPTY.items():
+    _opcode(_code)(lambda machine, kind=_kind: machine.push(kind()))
+
+_LONGS = {b"\x8a": "<B", b"\x8b": "<i"}
+for _code, _layout in _LONGS.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.push(
+            int.from_bytes(machine.take(machine.unpack(layout)), "little", signed=True)
+        )
+    )
+
+_TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
+
+
+def _make_tuple(machine: Interpreter, size: int) -> None:
+    values = [machine.pop() for _ in range(size)]
+    machine.push(tuple(reversed(values)))
+
+
+for _code, _size in _TUPLES.items():
+    _opcode(_code)(lambda machine, size=_size: _make_tuple(machine, size))
+
+
+@_opcode(b"\x80")
+def _protocol(machine: Interpreter) -> None:
+    version = machine.unpack("<B")
+    if not 2 <= version <= 5:
+        raise ValueError(f"pickle protocol {version} is not one of 2 to 5")
+
+
+@_opcode(b"\x95")
+def _frame(machine: Interpreter) -> None:
+    machine.unpack("<Q")
+
+
+@_opcode(b"\x96")
+def _byte_array(machine: Interpreter) -> None:
+    machine.push(bytearray(machine.take(machine.unpack("<Q"))))
+
+
+@_opcode(b"t")
+def _tuple(machine: Interpreter) -> None:
+    machine.push(tuple(machine.pop_to_mark()))
+
+
+@_opcode(b"\x91")
+def _frozen_set(machine: Interpreter) -> None:
+    machine.push(frozenset(map(check_key, machine.pop_to_mark())))
+
+
+@_opcode(b"0")
+def _drop(machine: Interpreter) -> None:
+    machine.stack.pop()
+
+
+# ---- memory
+
+_PUTS = {b"q": "<B", b"r": "<I"}
+for _code, _layout in _PUTS.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.memo.__setitem__(
+            machine.unpack(layout), machine.stack[-1]
+        )
+    )
+
+_GETS = {b"h": "<B", b"j": "<I"}
+for _code, _layout in _GETS.items():
+    _opcode(_code)(
+        lambda machine, layout=_layout: machine.push(machine.memo[machine.unpack(layout)])
+    )
+
+
+@_opcode(b"\x94")
+def _memoize(machine: Interpreter) -> None:
+    machine.memo[len(machine.memo)] = machine.stack[-1]
+
+
+# ---- filling containers
+
+
+@_opcode(b"a")
+def _append(machine: Interpreter) -> None:
+    value = machine.pop()
+    machine.top(list).append(value)
+
+
+@_opcode(b"e")
+def _extend(machine: Interpreter) -> None:
+    values = machine.pop_to_mark()
+    machine.top(list).extend(values)
+
+
+@_opcode(b"s")
+def _set_item(machine: Interpreter) -> None:
+    value, key = machine.pop(), machine.pop()
+    machine.top((dict, OrderedDict, Counter))[check_key(key)] = value
+
+
+@_opcode(b"u")
+def _set_items(machine: Interpreter) -> None:
+    values = machine.pop_to_mark()
+    target = machine.top((dict, OrderedDict, Counter))
+    for key, value in zip(values[::2], values[1::2], strict=True):
+        target[check_key(key)] = value
+
+
+@_opcode(b"\x90")
+def _add_items(machine: Interpreter) -> None:
+    values = machine.pop_to_mark()
+    machine.top(set).update(map(check_key, values))
+
+
+# ---- names and objects
+
+
+def _find(machine: Interpreter, module: str, name: str) -> None:
+    module = "builtins" if module == "__builtin__" else module
+    if (module, name) not in GLOBALS:
+        raise ValueError(
+            f"it refers to {module}.{name}, which is not allowed: only tensors, plain containers "
+            "and numbers are loaded, and nothing in a file is ever executed"
+        )
+    machine.push(GLOBALS[module, name])
+
+
+@_opcode(b"c")
+def _global(machine: Interpreter) -> None:
+    module = machine.line()
+    _find(machine, module, machine.line())
+
+
+@_opcode(b"\x93")
+def _stack_global(machine: Interpreter) -> None:
+    name, module = machine.pop(), machine.pop()
+    if type(name) is not str or type(module) is not str:
+        raise TypeError("a name in the pickle is not text")
+    _find(machine, module, name)
+
+
+@_opcode(b"R", b"\x81")
+def _call(machine: Interpreter) -> None:
+    arguments, function = machine.pop(), machine.pop()
+    if type(function) is not Constructor or type(arguments) is not tuple:
+        raise TypeError(f"the pickle calls a {type(function).__name__}, which is not allowed")
+    machine.push(function.call(*arguments))
+
+
+@_opcode(b"b")
+def _build(machine: Interpreter) -> None:
+    state = machine.pop()
+    build(machine.stack[-1], state)
+
+
+@_opcode(b"Q")
+def _persistent(machine: Interpreter) -> None:
+    machine.push(machine.find_storage(machine.pop()))
