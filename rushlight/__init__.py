@@ -55,6 +55,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _LAZY:
         return import_module(f"{__name__}.{name}")
+    if name == "explain":
+        return import_module(f"{__name__}.engine.explain").explain
     if name in ("save", "load"):
         return getattr(import_module(f"{__name__}.serialization"), name)
     from difflib import get_close_matches

@@ -75,13 +75,15 @@ def emit(spec: Contraction, isa: Isa, name: str) -> EmittedKernel:
         TileEmitter(view, shape, isa, declarations).emit(tiles[key])
         for key, shape in shapes.items()
     ]
-    packs = {}
+    packs: dict[bool, str] = {}
+    pieces: dict[str, str] = {}
     for (row_edge, column_edge), shape in shapes.items():
         if plan.packed and not row_edge:
             packs[column_edge] = f"{name}_pack{shape.columns}"
-            texts.append(PackEmitter(plan, shape, isa, declarations).emit(packs[column_edge]))
+            emitter = PackEmitter(plan, shape, isa, declarations, pieces)
+            texts.append(emitter.emit(packs[column_edge]))
     driver = _Driver(plan, tiles, packs).emit(name)
-    text = "\n".join([*sorted(declarations), *texts, driver, ""])
+    text = "\n".join([*sorted(declarations), *pieces.values(), *texts, driver, ""])
     return EmittedKernel(text, name, plan.tasks, _panel_bytes(plan))
 
 

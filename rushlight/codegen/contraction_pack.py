@@ -17,149 +17,162 @@ from dataclasses import replace
 from math import prod
 
 from rushlight.codegen.contraction_plan import ITEM_BYTES, Plan
-from rushlight.codegen.contraction_tile import STORED, TileEmitter
+from rushlight.codegen.contraction_tile import STORED, TileEmitter, TileShape, Writer
+from rushlight.codegen.isa import Isa
 
 
 class PackEmitter(TileEmitter):
-    """Writes one packing function."""
+    """Writes one packing function, and the straight pieces of code it calls into `pieces`."""
+
+    def __init__(
+        self, plan: Plan, shape: TileShape, isa: Isa, declarations: set[str], pieces: dict[str, str]
+    ) -> None:
+        super().__init__(plan, shape, isa, declarations)
+        self.pieces = pieces
+        dtype = self.dtypes[1]
+        self.item = ITEM_BYTES[dtype]
+        self.row = plan.tile.vectors * shape.lanes * self.item
+        self.element, self.run = STORED[dtype], f"<{shape.lanes} x {STORED[dtype]}>"
 
     def emit(self, name: str) -> str:
         """The whole function."""
-        self._copy(self.plan.cut, ["%a", "%b"])
-        head = f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) noinline nounwind {{"
+        self._copy(self.plan.cut, ["%a", "%b"], name)
+        # What loops over squares and elements need not be optimised: the pieces are.
+        quick = "optnone " if self.plan.turned else ""
+        head = f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) {quick}noinline nounwind {{"
         return "\n".join([head, "entry:", *self.writer.lines, "  ret void", "}"])
 
-    def _copy(self, level: int, pointers: list[str]) -> list[str]:
+    def _copy(self, level: int, pointers: list[str], name: str) -> None:
         """One loop of the sum: the target moves on by whole rows, the source by its stride."""
         cut = level == self.plan.cut and self.plan.blocked
         limit: str | int = "%steps" if cut else self.plan.sums[level].extent
         inner = prod(loop.extent for loop in self.plan.sums[level + 1 :])
-        item = ITEM_BYTES[self.dtypes[1]]
-        width = self.plan.tile.vectors * self.shape.lanes * item
-
-        if level == len(self.plan.sums) - 1 and self.plan.turned:
-            self._turn(pointers[0], pointers[1], str(limit))
-            return []
+        innermost = level == len(self.plan.sums) - 1
+        if innermost and self.plan.turned:
+            self._turn(pointers[0], pointers[1], str(limit), name)
+            return
 
         def body(_: str, here: list[str]) -> list[str]:
-            if level < len(self.plan.sums) - 1:
-                self._copy(level + 1, here)
-            else:
+            if innermost:
                 self._copy_row(here)
+            else:
+                self._copy(level + 1, here, name)
             return [
-                self.writer.move(here[0], inner * width),
+                self.writer.move(here[0], inner * self.row),
                 self.writer.move(here[1], self._steps(level)[1]),
             ]
 
-        return self.writer.loop(limit, 1, [("ptr", pointer) for pointer in pointers], body)
+        self.writer.loop(limit, 1, [("ptr", pointer) for pointer in pointers], body)
 
     def _copy_row(self, pointers: list[str]) -> None:
-        dtype, lanes = self.dtypes[1], self.shape.lanes
         for vector in range(self.shape.vectors):
             ahead = self._bytes(1, 0, vector)
-            value = self._raw_vector(self.writer.move(pointers[1], ahead), dtype, vector)
+            value = self._raw_vector(self.writer.move(pointers[1], ahead), self.dtypes[1], vector)
             place = self.writer.move(pointers[0], ahead)
-            kind = f"<{lanes} x {STORED[dtype]}>"
-            self.writer.line(f"store {kind} {value}, ptr {place}, align {ITEM_BYTES[dtype]}")
+            self.writer.line(f"store {self.run} {value}, ptr {place}, align {self.item}")
 
+    # Columns that are runs of memory.
 
-    def _turn(self, target: str, source: str, steps: str) -> None:
+    def _turn(self, target: str, source: str, steps: str, name: str) -> None:
         """The innermost sum loop of a panel whose columns, not rows, are runs of memory.
 
-        Column by column is read, `lanes` steps of the sum at a time, and a square of lanes x lanes
-        turned in registers; what is left is gathered step by step.
+        `lanes` columns are read together, as many steps of the sum at a time, and the square turned
+        in registers; what is left is copied element by element.
         """
         writer, lanes = self.writer, self.shape.lanes
-        item = ITEM_BYTES[self.dtypes[1]]
+        stem = name.rsplit("_", 1)[0]
         stride = self._steps(len(self.plan.sums) - 1)[1]
-        whole = writer.value(f"and i64 {steps}, {-lanes}") if stride == item else "0"
-        rest = writer.value(f"sub i64 {steps}, {whole}")
+        whole = writer.value(f"and i64 {steps}, {-lanes}") if stride == self.item else "0"
+        apart = self.plan.vector_strides[1] * self.item
+        full, left = divmod(self.shape.columns, lanes)
+
+        def columns(first: str, number: int) -> None:
+            there = writer.move(source, writer.value(f"mul i64 {first}, {apart}"))
+            place = writer.move(target, writer.value(f"mul i64 {first}, {self.item}"))
+            start = "0"
+            if number == lanes and whole != "0":
+                self._each(start, whole, lanes, (place, there), self._square(stem, apart))
+                start = whole
+            self._each(start, steps, 1, (place, there), self._gather(stem, apart, number))
 
         def vector(index: str, _: list[str]) -> list[str]:
-            columns = self._columns(source, index)
-            place = writer.move(target, writer.value(f"mul i64 {index}, {lanes * item}"))
-            if stride == item:
-                self._repeat(whole, lanes, lambda step: self._square(columns, place, step))
-            self._repeat(
-                rest, 1, lambda step: self._gather(columns, place, self._sum_of(whole, step), stride)
-            )
+            columns(writer.value(f"mul i64 {index}, {lanes}"), lanes)
             return []
 
-        writer.loop(self.shape.vectors, 1, [], vector)
+        if full:
+            writer.loop(full, 1, [], vector)
+        if left:
+            columns(str(full * lanes), left)
 
-    def _sum_of(self, left: str, right: str) -> str:
-        return self.writer.value(f"add i64 {left}, {right}")
-
-    def _repeat(self, limit: str, step: int, body: Callable[[str], None]) -> None:
-        """`body` for 0, step, 2 step... < limit, perhaps never."""
+    def _each(
+        self, start: str, stop: str, step: int, places: tuple[str, str], function: str
+    ) -> None:
+        """Call a piece for the steps start, start + step, ... < stop of the sum."""
         writer = self.writer
+        stride = self._steps(len(self.plan.sums) - 1)[1]
+        count = writer.value(f"sub i64 {stop}, {start}")
 
         def turn(index: str, _: list[str]) -> list[str]:
-            body(index)
+            here = writer.value(f"add i64 {start}, {index}")
+            target = writer.move(places[0], writer.value(f"mul i64 {here}, {self.row}"))
+            source = writer.move(places[1], writer.value(f"mul i64 {here}, {stride}"))
+            writer.line(f"call void @{function}(ptr {target}, ptr {source})")
             return []
 
-        present = writer.value(f"icmp ne i64 {limit}, 0")
-        writer.choose(present, [], lambda: writer.loop(limit, step, [], turn), [])
+        present = writer.value(f"icmp ne i64 {count}, 0")
+        writer.choose(present, [], lambda: writer.loop(count, step, [], turn), [])
 
-    def _columns(self, source: str, vector: str) -> list[str]:
-        """Pointers to the columns of one vector; past the edge, the last column again."""
-        writer, lanes = self.writer, self.shape.lanes
-        bytes_apart = self.plan.vector_strides[1] * ITEM_BYTES[self.dtypes[1]]
-        first = writer.value(f"mul i64 {vector}, {lanes}")
-        pointers = []
-        for lane in range(lanes):
-            column = self._sum_of(first, str(lane))
-            if self.shape.columns % lanes:
-                last = self.shape.columns - 1
-                past = writer.value(f"icmp ugt i64 {column}, {last}")
-                column = writer.value(f"select i1 {past}, i64 {last}, i64 {column}")
-            pointers.append(writer.move(source, writer.value(f"mul i64 {column}, {bytes_apart}")))
-        return pointers
+    def _piece(self, name: str, body: Callable[[Writer], None]) -> str:
+        """A straight piece of code (ptr %a, ptr %b), written once for a kernel."""
+        if name not in self.pieces:
+            writer = Writer(self.writer.declarations)
+            body(writer)
+            head = f"define internal void @{name}(ptr %a, ptr %b) noinline nounwind {{"
+            self.pieces[name] = "\n".join([head, "entry:", *writer.lines, "  ret void", "}"])
+        return name
 
-    def _row_place(self, place: str, step: str) -> str:
-        """Where the panel holds one step of the sum."""
-        width = self.plan.tile.vectors * self.shape.lanes * ITEM_BYTES[self.dtypes[1]]
-        return self.writer.move(place, self.writer.value(f"mul i64 {step}, {width}"))
-
-    def _square(self, columns: list[str], place: str, step: str) -> None:
+    def _square(self, stem: str, apart: int) -> str:
         """lanes x lanes elements: read by columns, written by rows."""
-        writer, lanes, dtype = self.writer, self.shape.lanes, self.dtypes[1]
-        item, kind = ITEM_BYTES[dtype], f"<{lanes} x {STORED[dtype]}>"
-        ahead = writer.value(f"mul i64 {step}, {item}")
-        rows = [
-            writer.value(f"load {kind}, ptr {writer.move(column, ahead)}, align {item}")
-            for column in columns
-        ]
+        lanes = self.shape.lanes
+        half = lanes // 2
         low, high = (
-            f"<{2 * half} x i32> <"
+            f"<{lanes} x i32> <"
             + ", ".join(f"i32 {start + i}, i32 {lanes + start + i}" for i in range(half))
             + ">"
-            for half in [lanes // 2]
             for start in (0, half)
         )
-        # Shuffling rows i and i + lanes/2 into each other, log2(lanes) times, is a transposition.
-        for _ in range(lanes.bit_length() - 1):
-            pairs = list(zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True))
-            rows = [
-                writer.value(f"shufflevector {kind} {upper}, {kind} {lower}, {order}")
-                for upper, lower in pairs
-                for order in (low, high)
-            ]
-        first = self._row_place(place, step)
-        width = self.plan.tile.vectors * lanes * item
-        for number, row in enumerate(rows):
-            address = writer.move(first, number * width)
-            writer.line(f"store {kind} {row}, ptr {address}, align {item}")
 
-    def _gather(self, columns: list[str], place: str, step: str, stride: int) -> None:
-        """One row of the panel, element by element."""
-        writer, dtype = self.writer, self.dtypes[1]
-        item, kind = ITEM_BYTES[dtype], STORED[dtype]
-        ahead = writer.value(f"mul i64 {step}, {stride}")
-        first = self._row_place(place, step)
-        for lane, column in enumerate(columns):
-            value = writer.value(f"load {kind}, ptr {writer.move(column, ahead)}, align {item}")
-            writer.line(f"store {kind} {value}, ptr {writer.move(first, lane * item)}, align {item}")
+        def body(writer: Writer) -> None:
+            rows = [
+                writer.value(
+                    f"load {self.run}, ptr {writer.move('%b', lane * apart)}, align {self.item}"
+                )
+                for lane in range(lanes)
+            ]
+            # Merging rows i and i + lanes/2 element by element, log2(lanes) times, is a transposition.
+            for _ in range(lanes.bit_length() - 1):
+                rows = [
+                    writer.value(f"shufflevector {self.run} {one}, {self.run} {other}, {order}")
+                    for one, other in zip(rows[:half], rows[half:], strict=True)
+                    for order in (low, high)
+                ]
+            for number, row in enumerate(rows):
+                place = writer.move("%a", number * self.row)
+                writer.line(f"store {self.run} {row}, ptr {place}, align {self.item}")
+
+        return self._piece(f"{stem}_square", body)
+
+    def _gather(self, stem: str, apart: int, number: int) -> str:
+        """One step of the sum in `number` columns, element by element."""
+
+        def body(writer: Writer) -> None:
+            for lane in range(number):
+                source = writer.move("%b", lane * apart)
+                value = writer.value(f"load {self.element}, ptr {source}, align {self.item}")
+                place = writer.move("%a", lane * self.item)
+                writer.line(f"store {self.element} {value}, ptr {place}, align {self.item}")
+
+        return self._piece(f"{stem}_gather{number}", body)
 
 
 def packed_view(plan: Plan) -> Plan:

@@ -55,8 +55,9 @@ PACK_STRIDE = 1024
 PACK_ROW_TILES = 4
 # Sums that cannot be cut (C is narrower than the accumulator) have panels of at most this length.
 LONGEST_WHOLE_SUM = 2048
-# What reading such a panel costs against reading as much of A.
-PACK_COST = 4
+# What bringing one element of A or B into a task costs, in multiplications: read, or packed.
+READ_COST = 6
+PACK_COST = 20
 # A sum is split until a task has this many tiles, into at most so many parts of at least this
 # many products to a result (each part costs one more addition and its memory).
 TASK_TILES = 48
@@ -391,31 +392,29 @@ def _block_sum(plan: Plan) -> Plan:
 def _choose_grid(plan: Plan) -> tuple[int, int, int]:
     """Steps of the flat batch, row and column loops in a task.
 
-    Cutting the columns makes every part read all of A, cutting the rows all of B: take
-    the cut that reads least for about as many tasks as the work is worth.
+    A task reads its rows of A once for all its columns and its columns of B once for all its rows,
+    so large tasks read least; many tasks share out best.
     """
     batches, rows, columns = plan.counts
     if 0 in plan.counts:
         return 1, 1, 1
-    wanted = plan.spec.multiplications // TASK_MULTIPLICATIONS
-    wanted = ceil(max(1, min(MOST_TASKS, wanted)) / batches)
-    if wanted == 1:
-        batch_steps = ceil(batches / max(1, min(MOST_TASKS, plan.spec.multiplications // TASK_MULTIPLICATIONS)))
-        return batch_steps, rows, columns
-    a_size = rows * plan.tile.rows
-    b_size = columns * plan.tile.vectors * plan.tile.lanes
-    b_size *= PACK_COST if _scattered(plan) else 1
-    best: tuple[float, int, int] | None = None
+    wanted = max(1, min(MOST_TASKS, plan.spec.multiplications // TASK_MULTIPLICATIONS))
+    if wanted <= batches:
+        return batches // wanted, rows, columns
+    wanted = ceil(wanted / batches)
+    tile_columns = plan.tile.vectors * plan.tile.lanes
+    read_b = PACK_COST if _scattered(plan) else READ_COST
+    choices: list[tuple[float, int, int]] = []
     for column_cuts in range(1, min(columns, wanted) + 1):
-        row_cuts = min(rows, ceil(wanted / column_cuts))
-        row_steps, column_steps = ceil(rows / row_cuts), ceil(columns / column_cuts)
-        made = ceil(rows / row_steps) * ceil(columns / column_steps)
-        # Parts of unequal size, or too few of them, leave threads idle at the end.
-        waste = made * row_steps * column_steps / (rows * columns) * max(1.0, wanted / made)
-        cost = waste * (column_cuts * a_size + row_cuts * b_size)
-        best = min(best or (cost, row_steps, column_steps), (cost, row_steps, column_steps))
-    assert best is not None
-    return 1, best[1], best[2]
+        for row_cuts in range(1, min(rows, wanted // column_cuts) + 1):
+            row_steps, column_steps = ceil(rows / row_cuts), ceil(columns / column_cuts)
+            made = ceil(rows / row_steps) * ceil(columns / column_steps)
+            reads = read_b / (row_steps * plan.tile.rows) + READ_COST / (column_steps * tile_columns)
+            # Parts of unequal size, or too few of them, leave threads idle at the end.
+            waste = made * row_steps * column_steps / (rows * columns) * (wanted / made) ** 0.25
+            choices.append((waste * (1 + reads), row_steps, column_steps))
+    _, row_steps, column_steps = min(choices)
+    return 1, row_steps, column_steps
 
 
 def _scattered(plan: Plan) -> bool:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..graph.trace import CURRENT, LOCK, Trace
+from .log import log
 from .profile import COUNTERS
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
 
         begin = time.perf_counter()
         program = build(trace.entries, wanted)
+        log("recompile", lambda: f"a program of {len(trace.owners)} values, {len(wanted)} wanted, built in {time.perf_counter() - begin:.3f} s")
         COUNTERS.built(time.perf_counter() - begin, len(trace.owners))
         if len(PROGRAMS) >= LIMIT_PROGRAMS:
             PROGRAMS.clear()

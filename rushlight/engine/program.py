@@ -13,6 +13,7 @@ import numpy as np
 
 from ..base.layout import Layout
 from ..graph.node import Node
+from ..graph.printer import to_text
 from ..kernel import convert
 from ..runtime.buffer import Buffer
 from ..runtime.cpu import CpuDevice, Failure, StepTable
@@ -20,6 +21,8 @@ from ..schedule.assemble import assemble
 from ..schedule.memory import Arena, lay_out
 from ..schedule.plan import Plan, Step, make_plan
 from . import interpret
+from .explain import step_lines
+from .log import log
 from .target import CpuTarget
 
 
@@ -111,6 +114,9 @@ class Program:
     def __init__(self, outputs: list[tuple[Node, Layout]]) -> None:
         self.plan = plan = make_plan(outputs, MACHINE.target)
         self.arena = lay_out(plan)
+        log("graph", lambda: to_text([node for node, _ in outputs]))
+        log("schedule", lambda: step_lines(plan))
+        log("memory", lambda: f"arena of {self.arena.size} bytes")
         self.outputs = [plan.memories[place] for place in plan.outputs]
         self.sizes = [layout.numel * layout.dtype.itemsize for _, layout in outputs]
         self.leaf_places = sorted({m.index for m in plan.memories if m.kind == "leaf"})

@@ -11,13 +11,17 @@ import time
 from collections.abc import Sequence
 from math import prod
 
+from ..base.settings import SETTINGS
 from ..codegen import contraction as contractions
 from ..codegen import loops
 from ..codegen.compiler import compile_module, host_features
 from ..codegen.isa import Isa, detect
 from ..kernel.contraction import Contraction
 from ..kernel.ir import Kernel, Loop
+from ..kernel.printer import text as kernel_text
+from ..kernel.verify import verify
 from ..schedule.plan import Step
+from .log import log
 from .profile import COUNTERS
 
 MODULE_KERNELS = 16
@@ -44,6 +48,10 @@ class CpuTarget:
     def _compile(self, items: Sequence[Kernel | Contraction]) -> None:
         begin = time.perf_counter()
         kernels = [self.named(k) for k in items if isinstance(k, Kernel)]
+        for kernel in kernels:
+            log("kernel", lambda kernel=kernel: kernel_text(kernel))
+            if SETTINGS.verify:
+                verify(kernel)
         specs = [c for c in items if isinstance(c, Contraction)]
         texts = []
         if kernels:
@@ -53,6 +61,7 @@ class CpuTarget:
             texts.append((made.text, [made.name], [made.tasks]))
         found: list[tuple[int, int]] = []
         for text, names, tasks in texts:
+            log("llvm", lambda text=text: text)
             addresses = compile_module(text, names)
             found.extend((addresses[name], count) for name, count in zip(names, tasks))
         for item, code in zip([k for k in items if isinstance(k, Kernel)] + specs, found):

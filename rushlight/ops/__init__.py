@@ -3,6 +3,7 @@
 from . import (  # noqa: F401
     activation,
     arithmetic,
+    classes,
     comparison,
     convolution,
     core,
@@ -10,6 +11,7 @@ from . import (  # noqa: F401
     elementary,
     indexing,
     masking,
+    loss,
     matmul,
     optimizer,
     pairs,

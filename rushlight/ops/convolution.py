@@ -78,12 +78,15 @@ def _margins(x: Node, padding: Sequence[tuple[int, int]]) -> Node:
     return b.pad(x, [0, 0, *(p for p, _ in padding)], [0, 0, *(p for _, p in padding)])
 
 
-def forward(x: Node, weight: Node, way: Geometry, type: dtype | None = None) -> Node:  # noqa: A002
-    """y[n, o, p] = sum over c, k of x[n, c, p * stride + k * dilation - padding] * w[o, c, k]."""
+def forward(x: Node, weight: Node, way: Geometry, type: dtype | None = None, size: Sizes | None = None) -> Node:  # noqa: A002
+    """y[n, o, p] = sum over c, k of x[n, c, p * stride + k * dilation - padding] * w[o, c, k].
+
+    `size` is the spatial size of y where not all windows that fit are wanted.
+    """
     rank, groups = len(way.stride), way.groups
     x = _margins(x, way.padding)
     kernel, inner, filters = weight.shape[2:], weight.shape[1], weight.shape[0] // groups
-    result = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], kernel, way.stride, way.dilation)]
+    result = size or tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], kernel, way.stride, way.dilation))
     loops = _Loops(
         [("n", x.shape[0]), *_group(groups), ("o", filters), *((f"p{d}", n) for d, n in enumerate(result))],
         [*((f"k{d}", n) for d, n in enumerate(kernel)), ("c", inner)],
@@ -171,13 +174,13 @@ def input_gradient(g: Node, weight: Node, size: Sizes, way: Geometry, type: dtyp
     groups, channels = way.groups, weight.shape[1] * way.groups
     periods = tuple(-(-n // s) for n, s in zip(size, way.stride))
     runs = [phases(n, k, s, p[0], d) for n, k, s, p, d in zip(size, weight.shape[2:], way.stride, way.padding, way.dilation)]
-    spread = []
+    margins = []
     for extent, count, run in zip(g.shape[2:], periods, runs):
         used = [f for f in run if f.taps]
         before = max([0, *(f.jump * (f.taps - 1) - f.origin for f in used)])
-        spread.append((before, max([0, *(f.origin + count - extent for f in used)])))
-    g = _margins(g, spread)
-    pieces = {c: _phase(g, weight, c, periods, [p for p, _ in spread], groups, type) for c in combinations(*runs)}
+        margins.append((before, max([0, *(f.origin + count - extent for f in used)])))
+    g = _margins(g, margins)
+    pieces = {c: _phase(g, weight, c, periods, [p for p, _ in margins], groups, type) for c in combinations(*runs)}
     made = _interleaved(pieces, runs, ())
     made = b.reshape(made, (g.shape[0], channels, *(q * min(s, n) for q, s, n in zip(periods, way.stride, size))))
     return b.slice_(made, [0] * made.ndim, (g.shape[0], channels, *size))
@@ -353,9 +356,12 @@ def result_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int,
 
 
 @op("", grad_name="ConvolutionBackward0")
-def conv_forward(input: Value, weight: Value, way: tuple) -> Value:
-    """A batched convolution without bias: y[n, o, p] = sum of x[n, c, p * stride + k * dilation - padding] * w[o, c, k]."""
-    return forward(input, weight, Geometry(*way))
+def conv_forward(input: Value, weight: Value, way: tuple, size: tuple | None = None) -> Value:
+    """A batched convolution without bias: y[n, o, p] = sum of x[n, c, p * stride + k * dilation - padding] * w[o, c, k].
+
+    `size` is the spatial size of the result, which may leave out the last windows.
+    """
+    return forward(input, weight, Geometry(*way), None, size)
 
 
 @op("", grad_name="ConvolutionBackward0")
@@ -381,8 +387,8 @@ def _(g, input, weight_layout, way):  # type: ignore[no-untyped-def]
 
 
 @conv_input_gradient.vjp("grad")
-def _(g, weight, way):  # type: ignore[no-untyped-def]
-    return conv_forward(g, conjugate(weight), way)
+def _(g, grad_layout, weight, way):  # type: ignore[no-untyped-def]
+    return conv_forward(g, conjugate(weight), way, grad_layout.shape[2:])
 
 
 @conv_input_gradient.vjp("weight")
@@ -391,8 +397,8 @@ def _(g, grad, weight_layout, way):  # type: ignore[no-untyped-def]
 
 
 @conv_weight_gradient.vjp("grad")
-def _(g, input, way):  # type: ignore[no-untyped-def]
-    return conv_forward(conjugate(input), g, way)
+def _(g, grad_layout, input, way):  # type: ignore[no-untyped-def]
+    return conv_forward(conjugate(input), g, way, grad_layout.shape[2:])
 
 
 @conv_weight_gradient.vjp("input")
@@ -486,7 +492,8 @@ def _transposed_row(rank: int) -> Op:
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
         way = geometry(tuple(weight.shape[2:]), stride, padding, dilation, groups)
-        return conv_forward(_batched(g, rank), conjugate(weight), way).reshape(input_layout.shape)
+        made = conv_forward(_batched(g, rank), conjugate(weight), way, input_layout.shape[-rank:])
+        return made.reshape(input_layout.shape)
 
     @row.vjp("weight")
     def _(g, input, weight_layout, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]

@@ -19,12 +19,15 @@ import rushlight
 from .archive import Archive, write_record
 from .errors import FileFormatError
 from .files import name_of, opened, replaced
-from .legacy import HEAD, load_legacy
+from .legacy import PICKLE_HEAD, load_legacy
 from .names import dtype_of
 from .pickler import Pickler
 from .rebuild import StorageKind, StorageView
 from .storages import LoadedStorage, raw_bytes
 from .unpickler import MAX_BYTES, Interpreter
+
+# Where storages in a mapped file must begin to be used in place.
+_MAPPED_ALIGNMENT = 64
 
 __all__ = ["FileFormatError", "load", "save"]
 
@@ -109,10 +112,10 @@ def load(
 
 
 def _load(file: IO[bytes], placement: _Placement, mapped: str | None) -> Any:
-    head = file.read(len(HEAD))
-    if head == HEAD:
+    head = file.read(2)
+    if head.startswith(PICKLE_HEAD):
         return load_legacy(head + file.read(), placement.check)
-    if not head.startswith(b"PK"):
+    if head != b"PK":
         raise ValueError("neither of PyTorch's formats")
     archive = Archive(file)
     if "byteorder" in archive.records and archive.read("byteorder", 16) != b"little":
@@ -145,8 +148,9 @@ class _StorageFinder:
         return StorageView(self.storages[key], kind.dtype)
 
     def _make(self, name: str, size: int) -> LoadedStorage:
-        if self.mapped is not None and size:
-            return LoadedStorage.from_file(self.mapped, self.archive.record(name).start, size)
+        start = self.archive.record(name).start
+        if self.mapped is not None and size and start % _MAPPED_ALIGNMENT == 0:
+            return LoadedStorage.from_file(self.mapped, start, size)
         return LoadedStorage(size, lambda memory: self.archive.read_into(name, memory))
 
 
@@ -167,8 +171,8 @@ class _Placement:
         wanted = self._wanted(location)
         if rushlight.device(wanted).type != "cpu":
             raise _UnavailableDevice(
-                f"load: a tensor was saved on {location!r} and should be loaded to {str(wanted)!r}, "
-                "which this machine does not offer; use map_location='cpu'"
+                f"load: a tensor was saved on {location!r} and should be loaded to "
+                f"{str(wanted)!r}, which is not available; use map_location='cpu'"
             )
 
     def _wanted(self, location: str) -> Any:

@@ -60,7 +60,7 @@ class Archive:
         self.records[name] = Record(start, entry.file_size, entry.CRC)
 
     def _start_of(self, entry: zipfile.ZipInfo) -> int:
-        """Where the record's bytes begin: behind its local header, which must name the same record."""
+        """Where the record's bytes begin: behind a header that names the same record."""
         self.file.seek(entry.header_offset)
         header = self.file.read(_LOCAL_HEADER.size)
         fields = _LOCAL_HEADER.unpack(header)
@@ -118,8 +118,8 @@ def write_record(archive: zipfile.ZipFile, name: str, content: Any, alignment: i
     """Append a record whose bytes begin at a multiple of `alignment`, so that it can be mapped."""
     entry = zipfile.ZipInfo(f"archive/{name}")
     entry.file_size = memoryview(content).nbytes
-    header = archive.fp.tell() + _LOCAL_HEADER.size + len(entry.filename) + 4  # type: ignore[union-attr]
-    padding = -header % alignment
+    here = archive.fp.tell()  # type: ignore[union-attr]
+    padding = -(here + _LOCAL_HEADER.size + len(entry.filename) + 4) % alignment
     # The extra field PyTorch pads with: its two-letter name, its length, and filling.
     entry.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
     with archive.open(entry, "w") as record:

@@ -15,8 +15,8 @@ from .unpickler import Interpreter
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# The pickle of the magic number, with which every such file begins.
-HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+# How every pickle since Python 2.3 begins; an archive begins otherwise.
+PICKLE_HEAD = b"\x80"
 
 
 def load_legacy(data: bytes, check_location: Any) -> Any:
@@ -34,9 +34,11 @@ def load_legacy(data: bytes, check_location: Any) -> Any:
         machine = Interpreter(data, find, position)
         values.append(machine.run())
         position = machine.end
-    magic, protocol, system, value, keys = values
-    if magic != _MAGIC or protocol != _PROTOCOL:
-        raise ValueError("not a file of PyTorch's old format")
+        if len(values) == 1 and values[0] != _MAGIC:
+            raise ValueError("a pickle, but not of PyTorch's old format")
+    _, protocol, system, value, keys = values
+    if protocol != _PROTOCOL:
+        raise ValueError(f"version {protocol!r} of PyTorch's old format is unknown")
     if type(system) is dict and system.get("little_endian") is False:
         raise ValueError("the file was written on a big-endian machine")
     if type(keys) is not list or sorted(map(str, keys)) != sorted(storages):

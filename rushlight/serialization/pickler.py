@@ -43,15 +43,16 @@ class Pickler:
         kind = type(value)
         write = _WRITERS.get(kind)
         if write is None and isinstance(value, rushlight.Tensor):
-            parameter = isinstance(value, rushlight.nn.Parameter)
-            write = Pickler._parameter if parameter else Pickler._tensor
+            write = Pickler._tensor
+            if kind is not rushlight.Tensor and isinstance(value, rushlight.nn.Parameter):
+                write = Pickler._parameter
         if write is None:
             raise TypeError(self._refusal(value, step))
+        if id(value) in self._open or len(self._path) >= MAX_DEPTH:
+            raise ValueError(f"save: {self._where(step)} holds itself or is nested too deeply")
         if id(value) in self._memo:
             self._get(id(value))
             return
-        if id(value) in self._open or len(self._path) >= MAX_DEPTH:
-            raise ValueError(f"{self._where(step)} holds itself or is nested too deeply")
         self._path.append(step)
         self._open.add(id(value))
         write(self, value)
@@ -64,7 +65,7 @@ class Pickler:
     def _refusal(self, value: Any, step: str) -> str:
         kind = type(value)
         hint = ""
-        if isinstance(value, rushlight.nn.Module):
+        if hasattr(value, "state_dict"):
             hint = "; save its state_dict() instead"
         elif hasattr(value, "item") and hasattr(value, "dtype"):
             hint = "; save value.item(), or rushlight.from_numpy(value), instead"

@@ -16,6 +16,8 @@ import rushlight
 from .names import DTYPE_NAMES, STORAGE_DTYPES, dtype_name, dtype_of
 from .storages import LoadedStorage
 
+_PLAIN_KEYS = (str, int, float, bool, bytes, complex, type(None))
+
 
 class Constructor(NamedTuple):
     """One of our functions, standing for a name that a pickle may call."""
@@ -34,6 +36,17 @@ class StorageView(NamedTuple):
 
     memory: LoadedStorage
     dtype: str | None
+
+
+def check_key(key: Any) -> Any:
+    """A dictionary key or set element: a plain value, or a flat tuple of plain values.
+
+    Hashing anything else could run for ever, or deeper than the machine's stack.
+    """
+    parts = key if type(key) is tuple else (key,)
+    if not all(type(part) in _PLAIN_KEYS for part in parts):
+        raise TypeError(f"a {type(key).__name__} of other than plain values may not be a key")
+    return key
 
 
 def _expect(value: Any, kind: Any, what: str) -> Any:
@@ -114,8 +127,6 @@ def _counter(counts: Any = None) -> Any:
 
 
 def _set(items: Any = ()) -> Any:
-    from .unpickler import check_key
-
     if type(items) not in (list, tuple):
         raise TypeError("a set is made from a list")
     return {check_key(item) for item in items}
@@ -181,6 +192,10 @@ GLOBALS: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor_v3"): Constructor(_rebuild_tensor_v3),
     ("torch._utils", "_rebuild_parameter"): Constructor(_rebuild_parameter),
     ("torch.storage", "UntypedStorage"): StorageKind(None),
-    **{("torch", name): StorageKind(dtype) for name, dtype in STORAGE_DTYPES.items()},
+    **{
+        (module, name): StorageKind(dtype)
+        for module in ("torch", "torch.cuda")
+        for name, dtype in STORAGE_DTYPES.items()
+    },
     **{("torch", name): dtype_of(name) for name in DTYPE_NAMES},
 }

@@ -15,7 +15,7 @@ import numpy
 
 import rushlight
 
-from .names import dtype_of
+from .names import dtype_name, dtype_of
 
 
 def raw_bytes(tensor: Any) -> memoryview:
@@ -48,7 +48,8 @@ class LoadedStorage:
         if self.nbytes % dtype.itemsize:
             raise ValueError(f"{self.nbytes} bytes do not hold whole elements of {dtype}")
         if self.flat is None and self.mapped is not None:
-            self.flat = rushlight.from_numpy(self.mapped).view(dtype)
+            bits = "int16" if dtype == rushlight.bfloat16 else dtype_name(dtype)
+            self.flat = rushlight.from_numpy(self.mapped.view(bits)).view(dtype)
         elif self.flat is None:
             self.flat = rushlight.empty(self.nbytes // dtype.itemsize, dtype=dtype)
             self.fill(raw_bytes(self.flat))

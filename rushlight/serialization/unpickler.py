@@ -16,7 +16,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build
+from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build, check_key
 
 # More than any real checkpoint needs; a pickle of a few bytes must not take all the memory.
 MAX_BYTES = 1 << 28
@@ -24,7 +24,6 @@ MAX_DEPTH = 100
 _MARK = object()
 _CONTAINERS = (list, tuple, dict, OrderedDict, Counter, set, frozenset, Namespace)
 _INTERNAL = (Constructor, StorageKind, StorageView)
-_PLAIN_KEYS = (str, int, float, bool, bytes, complex, type(None))
 
 Step = Callable[["Interpreter"], None]
 _STEPS: dict[int, Step] = {}
@@ -67,8 +66,9 @@ class Interpreter:
             step(self)
         if len(self.stack) != 1:
             raise ValueError(f"the pickle leaves {len(self.stack)} values instead of one")
-        check_nesting(self.stack[0])
-        return self.stack[0]
+        value = self.pop()
+        check_nesting(value)
+        return value
 
     # ---- the program
 
@@ -123,17 +123,6 @@ class Interpreter:
         return values
 
 
-def check_key(key: Any) -> Any:
-    """A dictionary key or set element: a plain value, or a flat tuple of plain values.
-
-    Hashing anything else could run for ever, or deeper than the machine's stack.
-    """
-    parts = key if type(key) is tuple else (key,)
-    if not all(type(part) in _PLAIN_KEYS for part in parts):
-        raise TypeError(f"a {type(key).__name__} of other than plain values may not be a key")
-    return key
-
-
 def _parts(value: Any) -> list[Any]:
     """The containers directly inside a container."""
     parts = [] if type(value) is Namespace else list(getattr(value, "values", value.__iter__)())
@@ -160,8 +149,8 @@ def check_nesting(root: Any) -> None:
             if heights[id(value)] > MAX_DEPTH:
                 raise ValueError(f"values are nested deeper than {MAX_DEPTH} levels")
             continue
-        if id(value) in open_values:
-            raise ValueError("a container holds itself")
+        if id(value) in open_values or len(open_values) > MAX_DEPTH:
+            raise ValueError(f"a container holds itself, or is deeper than {MAX_DEPTH} levels")
         open_values.add(id(value))
         pending.append((value, True))
         pending += [(part, False) for part in parts if id(part) not in heights]

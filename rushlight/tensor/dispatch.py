@@ -13,6 +13,7 @@ from weakref import ref
 from ..autograd.modes import MODE
 from ..autograd.tape import TAPE_HOOKS, SavedTensor, record_op
 from ..base.layout import Layout
+from ..base.settings import SETTINGS
 from ..engine.flush import flush
 from ..graph.node import Node
 from ..graph.trace import CURRENT, LIMIT_BYTES, LIMIT_OUTPUTS, LOCK
@@ -105,7 +106,7 @@ def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
                 result.append(make_tensor(storage, layout))
             result = tuple(result)
         trace.bytes += signature.bytes
-        if shared or len(owners) > LIMIT_OUTPUTS or trace.bytes > LIMIT_BYTES:
+        if shared or SETTINGS.eager or len(owners) > LIMIT_OUTPUTS or trace.bytes > LIMIT_BYTES:
             flush()
     return result
 

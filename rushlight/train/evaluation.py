@@ -79,7 +79,7 @@ def evaluate(
     with rushlight.no_grad():
         for images, targets in batches.of_epoch():
             scores = model(preprocessing.normalise(images.to(device)))
-            total += loss(scores, targets.to(device)).item() * len(targets)
+            total += loss(scores, targets.to(device)).item() * targets.shape[0]
             probabilities.append(scores.softmax(1).cpu().numpy())
             labels.append(targets.numpy())
     stacked = numpy.concatenate(labels)

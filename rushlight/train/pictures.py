@@ -15,6 +15,7 @@ import numpy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .evaluation import Evaluation
@@ -62,7 +63,8 @@ def draw_pictures(
             f"no font on this machine holds the letters {''.join(sorted(unknown))}: pictures "
             "number those classes (a font of that script, such as Noto Sans CJK, mends it)"
         )
-    with matplotlib.rc_context({**STYLE, "font.family": families}):
+    style: Any = {**STYLE, "font.family": families}
+    with matplotlib.rc_context(style):
         _save(_learning_curves(history), folder / "learning_curves.png")
         _save(_sample_sheet(names, result, test, preprocessing), folder / "samples.png")
         _save(_confusion_matrix(names, result), folder / "confusion_matrix.png")
@@ -79,8 +81,10 @@ def _save(figure: Figure, path: Path) -> None:
         figure.savefig(partial, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.15)
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
+def _figure(width: float, height: float, space: float = 0.02) -> Figure:
+    """A figure that makes room for its labels; `space` is the share left between columns."""
+    layout = ConstrainedLayoutEngine(wspace=space)
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -155,8 +159,7 @@ def _sample_sheet(
     chosen, mistakes = _chosen(result)
     columns = min(SHEET_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = _figure(1.75 * columns, 2.15 * rows + 0.8)
-    figure.get_layout_engine().set(wspace=0.06, hspace=0.02)  # type: ignore[union-attr]
+    figure = _figure(1.75 * columns, 2.15 * rows + 0.8, space=0.06)
     total_wrong = int((result.predictions != result.labels).sum())
     shown = {0: "", total_wrong: "; the mistakes come first"}.get(
         mistakes, f"; {mistakes} of the {total_wrong} mistakes come first"

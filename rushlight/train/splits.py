@@ -67,7 +67,7 @@ def _draw(pool: list[Sample], classes: int, totals: list[int], seed: int) -> lis
     for sample in pool:
         by_class[sample.label].append(sample)
     for members in by_class:
-        generator.shuffle(members)  # type: ignore[arg-type]
+        generator.shuffle(members)
     taken = [0] * classes
     parts: list[list[Sample]] = []
     for total in totals:

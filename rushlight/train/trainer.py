@@ -179,9 +179,9 @@ class Trainer:
         value = loss.item()
         if not math.isfinite(value):
             self._refuse(f"the loss is {value} at epoch {self.epoch + 1}, step {self.step + 1}")
-        self.sums.loss += value * len(labels)
+        self.sums.loss += value * labels.shape[0]
         self.sums.correct += int(correct.item())
-        self.sums.seen += len(labels)
+        self.sums.seen += labels.shape[0]
 
     def _refuse(self, reason: str) -> None:
         rate = self.settings.optimizer.lr

@@ -7,6 +7,7 @@ more pixels than the limit, and every error of the decoder leaves with the file'
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -32,7 +33,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 class ImageProblem(ValueError):
     """An image file that cannot be used; the message is one line that begins with its path."""
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
@@ -42,7 +43,7 @@ class ImageProblem(ValueError):
 
 
 def read_image(
-    path: str | Path, mode: str | None = "RGB", max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str], mode: str | None = "RGB", max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
     """Decode one image file, upright by its EXIF orientation, and convert it to `mode`.
 
@@ -76,7 +77,7 @@ def read_image(
     return upright if mode is None else _convert(path, upright, mode)
 
 
-def _check_size(path: str | Path, image: Image.Image, max_pixels: int) -> None:
+def _check_size(path: str | os.PathLike[str], image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageProblem(
@@ -86,7 +87,7 @@ def _check_size(path: str | Path, image: Image.Image, max_pixels: int) -> None:
         raise ImageProblem(path, f"an empty image ({width}x{height})")
 
 
-def _unidentified(path: str | Path) -> str:
+def _unidentified(path: str | os.PathLike[str]) -> str:
     return "an empty file" if Path(path).stat().st_size == 0 else "not an image file"
 
 
@@ -95,7 +96,7 @@ def _first_line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _convert(path: str | Path, image: Image.Image, mode: str) -> Image.Image:
+def _convert(path: str | os.PathLike[str], image: Image.Image, mode: str) -> Image.Image:
     if image.mode == mode:
         return image
     if image.mode in _DEEP_MODES:

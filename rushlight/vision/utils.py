@@ -58,17 +58,17 @@ def make_grid(
 
 def _as_batch(tensor: Tensor | Sequence[Tensor]) -> Tensor:
     """Any accepted form -> (N, 3 or more, H, W)."""
-    if not isinstance(tensor, Tensor):
-        if not isinstance(tensor, Sequence) or not all(isinstance(t, Tensor) for t in tensor):
-            raise TypeError(f"tensor or list of tensors expected, got {type(tensor)}")
-        tensor = rushlight.stack(list(tensor), dim=0)
-    while tensor.dim() < 4:
-        tensor = tensor.unsqueeze(0)
-    if tensor.dim() != 4:
-        raise ValueError(f"make_grid expects at most 4 dimensions, got {tensor.dim()}")
-    if tensor.shape[1] == 1:
-        tensor = rushlight.cat([tensor, tensor, tensor], 1)
-    return tensor
+    if isinstance(tensor, Tensor):
+        batch = tensor
+    elif isinstance(tensor, Sequence) and all(isinstance(image, Tensor) for image in tensor):
+        batch = rushlight.stack(list(tensor), dim=0)
+    else:
+        raise TypeError(f"tensor or list of tensors expected, got {type(tensor)}")
+    while batch.dim() < 4:
+        batch = batch.unsqueeze(0)
+    if batch.dim() != 4:
+        raise ValueError(f"make_grid expects at most 4 dimensions, got {batch.dim()}")
+    return rushlight.cat([batch, batch, batch], 1) if batch.shape[1] == 1 else batch
 
 
 def _normalised(

@@ -147,6 +147,11 @@ def rrelu(
     Outside training the slope is (lower + upper) / 2. As in PyTorch, numbers are drawn only for
     the elements <= 0, in memory order. Follows Xu et al., arXiv 1505.00853.
     """
+    if lower > upper:
+        raise RuntimeError(
+            "Lower bound should be less than or equal to the upper bound, "
+            f"but rrelu got lower={lower} and upper={upper}"
+        )
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     negative = input.detach() <= 0

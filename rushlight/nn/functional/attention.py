@@ -236,7 +236,7 @@ def _merged_mask(
 
 
 def _with_bias_row(rows: Tensor, bias: Tensor | None, batch: int) -> Tensor:
-    return rows if bias is None else rushlight.cat([rows, bias.expand(-1, batch, -1)])
+    return rows if bias is None else rushlight.cat([rows, bias.repeat(1, batch, 1)])
 
 
 def _with_zero_row(rows: Tensor) -> Tensor:

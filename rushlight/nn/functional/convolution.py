@@ -80,12 +80,12 @@ def unfold(
         return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
     kernel, dilation, padding, stride = map(_pair, (kernel_size, dilation, padding, stride))
     batch, channels, height, width = input.shape
-    index, _, _ = _window_index(
+    index, _, counts = _window_index(
         (height, width), kernel, dilation, padding, stride, input.device
     )
     padded = _ops.constant_pad_nd(input, (padding[1], padding[1], padding[0], padding[0]))
     windows = padded.flatten(2).index_select(2, index.flatten())
-    return windows.reshape(batch, channels * kernel[0] * kernel[1], -1)
+    return windows.reshape(batch, channels * kernel[0] * kernel[1], counts[0] * counts[1])
 
 
 def fold(

@@ -56,6 +56,8 @@ def embedding(
     tensor([[2.],
             [1.]])
     """
+    if weight.dim() != 2:
+        raise RuntimeError(f"embedding(): 'weight' must be 2-D, got {list(weight.shape)}")
     row = _row_number(padding_idx, weight.size(0))
     if max_norm is not None:
         _renormalize(weight, input, max_norm, norm_type)
@@ -86,6 +88,16 @@ def embedding_bag(
 
     Follows `torch.nn.functional.embedding_bag`.
     """
+    if weight.dtype == rushlight.int64 and input.is_floating_point():
+        import warnings
+
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage "
+            "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
+            "`embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        input, weight = weight, input
     indices, bags, count = _bags(input, offsets, include_last_offset)
     if per_sample_weights is not None:
         _check_factors(input, per_sample_weights, mode)

@@ -160,16 +160,27 @@ def triplet_margin_with_distance_loss(
     return reduced((margin + near - far).clamp_min(0), reduction)
 
 
-def _rows(input: Tensor, target: Tensor, name: str, per_class: bool) -> tuple[Tensor, Tensor]:
+def _rows(
+    input: Tensor, target: Tensor, name: str, reduction: str, per_class: bool
+) -> tuple[Tensor, Tensor]:
     """`input` as (N, C) and `target` with its batch dimension."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if input.dim() not in (1, 2) or input.size(-1) == 0:
+        raise RuntimeError(
+            f"{name}(): Expected non-empty vector or matrix with optional 0-dim batch size, "
+            f"but got: {list(input.shape)}"
+        )
     expected = tuple(input.shape) if per_class else tuple(input.shape[:-1])
     # A single sample may come with a target of shape (1).
     fits = tuple(target.shape) == expected or (expected == () and tuple(target.shape) == (1,))
-    if input.dim() > 2 or input.numel() == 0 and input.size(-1) == 0 or not fits:
+    if not fits:
         raise RuntimeError(
             f"{name}(): inconsistent target size: {list(target.shape)} for input of size: "
-            f"{list(input.shape)}"
+            f"{list(input.shape)}. Expected target size {list(expected)}"
         )
+    if target.dtype != rushlight.int64:
+        raise RuntimeError(f"{name}(): expected scalar type Long but found {target.dtype}")
     if input.dim() == 2:
         return input, target
     return input.reshape(1, -1), target.reshape(1, -1) if per_class else target.reshape(1)
@@ -194,7 +205,12 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
-    scores, classes = _rows(input, target, "multi_margin_loss", per_class=False)
+    scores, classes = _rows(input, target, "multi_margin_loss", reduction, False)
+    if weight is not None and weight.numel() != scores.size(1):
+        raise RuntimeError(
+            f"multi_margin_loss(): inconsistent weight size, expected {scores.size(1)} but got "
+            f"{list(weight.shape)}"
+        )
     column = classes.unsqueeze(1)
     missing = (margin - scores.gather(1, column) + scores).clamp_min(0)
     values = missing if p == 1 else missing * missing
@@ -218,7 +234,7 @@ def multilabel_margin_loss(
     Follows `torch.nn.functional.multilabel_margin_loss`.
     """
     reduction = chosen(size_average, reduce, reduction)
-    scores, labels = _rows(input, target, "multilabel_margin_loss", per_class=True)
+    scores, labels = _rows(input, target, "multilabel_margin_loss", reduction, True)
     listed = (labels >= 0).to(rushlight.int64).cumprod(1)
     place = labels.clamp(min=0)
     is_label = rushlight.zeros_like(labels).scatter_add(1, place, listed) > 0

@@ -95,6 +95,11 @@ def _pad_line(input: Tensor, dim: int, before: int, after: int, mode: str) -> Te
             f"Padding ({before}, {after}) leaves nothing of dimension {dim % input.dim()} of "
             f"input {list(input.shape)} (mode {mode})"
         )
+    if mode == "circular" and (before < 0 or after < 0):
+        # What is cropped at one end must not come back at the other.
+        first, kept = max(-before, 0), length + min(before, 0) + min(after, 0)
+        input, length = input.narrow(dim, first, kept), kept
+        before, after = max(before, 0), max(after, 0)
     if before == 0 and after == 0:
         return input
     places = rushlight.arange(-before, length + after, device=input.device)

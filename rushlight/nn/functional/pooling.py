@@ -75,10 +75,15 @@ max_pool3d_with_indices = _with_indices(max_pool3d)
 def _adaptive_size(input: Tensor, output_size: Any, dimensions: int) -> tuple[int, ...]:
     """`output_size` with None replaced by the input's own length."""
     sizes = as_tuple(output_size, dimensions)
-    if len(sizes) != dimensions or input.dim() <= dimensions:
+    if len(sizes) != dimensions:
+        raise RuntimeError(
+            f"adaptive pooling over {dimensions} dimensions: output_size must have {dimensions} "
+            f"entries, but got {output_size}"
+        )
+    if input.dim() <= dimensions:
         raise ValueError(
-            f"Input dimension should be at least {len(sizes) + 1} and output_size should have "
-            f"{dimensions} entries, got input of {input.dim()} dimensions and {output_size}"
+            f"Input dimension should be at least {dimensions + 1}, but got an input of "
+            f"{input.dim()} dimensions"
         )
     own = input.shape[-dimensions:]
     return tuple(own[k] if size is None else size for k, size in enumerate(sizes))

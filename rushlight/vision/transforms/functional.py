@@ -307,12 +307,10 @@ def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
             f"Requested crop size {(height, width)} is bigger than input size "
             f"{(full_height, full_width)}"
         )
-    corners = [
-        crop(img, top, left, height, width)
-        for top in (0, full_height - height)
-        for left in (0, full_width - width)
-    ]
-    return (*corners, center_crop(img, (height, width)))
+    bottom, right = full_height - height, full_width - width
+    corners = ((0, 0), (0, right), (bottom, 0), (bottom, right))
+    parts: list[Picture] = [crop(img, top, left, height, width) for top, left in corners]
+    return (*parts, center_crop(img, (height, width)))
 
 
 def ten_crop(

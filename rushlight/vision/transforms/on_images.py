@@ -113,7 +113,7 @@ def rotate(
         _RESAMPLING[interpolation],
         expand,
         center,
-        fillcolor=_fill_colour(image, fill),  # type: ignore[arg-type]
+        fillcolor=_fill_colour(image, fill),
     )
 
 

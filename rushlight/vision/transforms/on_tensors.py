@@ -65,7 +65,7 @@ def vflip(image: Tensor) -> Tensor:
 def pad(image: Tensor, borders: Sequence[int], fill: Fill, mode: str) -> Tensor:
     left, top, right, bottom = borders
     if mode == "constant":
-        if isinstance(fill, (list, tuple)):
+        if isinstance(fill, Sequence):
             planes = [
                 F.pad(image[..., index : index + 1, :, :], [left, right, top, bottom], value=value)
                 for index, value in enumerate(fill)
@@ -282,7 +282,8 @@ def adjust_hue(image: Tensor, factor: float) -> Tensor:
     white = largest(image)
     pixels = image if image.is_floating_point() else image.to(rushlight.float32) / white
     hue, saturation, value = _to_hsv(pixels)
-    result = _from_hsv((hue + factor) % 1.0, saturation, value)
+    turned: Tensor = (hue + factor) % 1.0
+    result = _from_hsv(turned, saturation, value)
     return result if image.is_floating_point() else (result * (white + 1 - 1e-3)).to(image.dtype)
 
 
@@ -316,4 +317,5 @@ def _from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 
 def invert(image: Tensor) -> Tensor:
-    return largest(image) - image if image.is_floating_point() else int(largest(image)) - image
+    white = largest(image) if image.is_floating_point() else int(largest(image))
+    return -image + white

@@ -1,0 +1,110 @@
+"""From drawn numbers to tensors: which element gets which number, and how a draw overwrites a tensor.
+
+In: a layout (or a tensor to fill) and a function that draws. Out: the tensor. Invariants: numbers are drawn at the
+call, in program order, under the generator's lock; they follow the memory of the tensor that they fill, as PyTorch's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.modes import MODE
+from ..base import dtype as dtypes
+from ..base.layout import Layout, contiguous_layout
+from ..graph.trace import LOCK
+from ..ops import core
+from ..runtime.buffer import Buffer
+from ..runtime.random import Mt19937, arrange, visiting_order
+from ..runtime.random.arithmetic import to_storage
+from .creation import require_memory
+from .generator import Generator, default_generator
+from .inplace import check_writable, overwrite
+from .storage import Storage
+from .tensor import Tensor, make_tensor
+from .values import window
+
+# draw(engine, count, dtype, contiguous) -> that many numbers, in the dtype as stored
+Draw = Callable[[Mt19937, int, dtypes.dtype, bool], np.ndarray]
+
+
+def draw_numbers(draw: Draw, layout: Layout, generator: Generator | None) -> np.ndarray:
+    """The numbers for a tensor of this layout, in the order in which its memory is visited.
+
+    A complex tensor takes two real numbers for each element.
+    """
+    source = default_generator if generator is None else generator
+    if not isinstance(source, Generator):
+        raise TypeError(f"argument 'generator' must be a rushlight.Generator, not {type(source).__name__}")
+    pair = layout.dtype.is_complex
+    with source.lock:
+        values = draw(source.engine, layout.numel * (1 + pair), layout.dtype.real, layout.contiguous)
+    values = np.asarray(values)
+    if values.dtype.kind == "b" or (values.dtype.kind == "i" and layout.dtype.kind != "int"):
+        values = to_storage(values, layout.dtype.real)
+    return values.reshape(-1).view(layout.dtype.numpy) if pair else values.reshape(-1)
+
+
+def buffer_of(values: np.ndarray) -> Buffer:
+    """Memory of its own with the numbers in it."""
+    buffer = Buffer(values.nbytes)
+    if values.size:
+        buffer.numpy(values.dtype)[: values.size] = values
+    return buffer
+
+
+def drawn(layout: Layout, draw: Draw, generator: Generator | None, requires_grad: bool = False) -> Tensor:
+    """A new tensor of a dense layout, filled with drawn numbers."""
+    if layout.device.type == "meta":
+        made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
+    else:
+        require_memory(layout)
+        values = draw_numbers(draw, layout, generator)
+        made = make_tensor(Storage.of(buffer_of(values), layout.numel, layout.dtype), layout)
+    return made.requires_grad_() if requires_grad else made
+
+
+def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor:
+    """Overwrite a tensor with drawn numbers; returns it."""
+    check_writable(target)
+    layout = target._layout
+    if layout.device.type == "meta":
+        return target
+    values = draw_numbers(draw, layout, generator)
+    storage = target._storage
+    covers = layout.numel == storage.numel and layout.dtype is storage.dtype and layout.dense()
+    if not covers or storage.outside() or (MODE.grad and target.requires_grad):
+        return overwrite(target, core.copy(target, placed(values, layout)), check=False)
+    buffer = buffer_of(values)
+    with LOCK:  # what was recorded with the old value holds its buffer already
+        storage.buffer, storage.epoch, storage.index, storage.error = buffer, -1, 0, None
+        storage.version += 1
+        if target._cell is not None:
+            target._cell[0] += 1
+    return target
+
+
+def placed(values: np.ndarray, layout: Layout) -> Tensor:
+    """The numbers, drawn in the order of a layout's memory, as a tensor of its shape."""
+    logical = np.ascontiguousarray(arrange(values, layout.shape, layout.strides)).reshape(-1)
+    return make_tensor(
+        Storage.of(buffer_of(logical), layout.numel, layout.dtype), contiguous_layout(layout.shape, layout.dtype)
+    )
+
+
+def in_memory_order(x: Tensor) -> np.ndarray:
+    """x's elements (as stored) in the order in which its memory is visited."""
+    order = visiting_order(x._layout.shape, x._layout.strides)
+    return np.ascontiguousarray(window(x).transpose(order)).reshape(-1)
+
+
+def detached_result(input: Tensor, values: Tensor) -> Tensor:
+    """Drawn values as a function of what they were drawn from: its gradient is zero."""
+    return core.copy(input, values) if input.requires_grad and MODE.grad else values
+
+
+def number(value: Any) -> Any:
+    """A Python number of what may be a tensor."""
+    return value.item() if isinstance(value, Tensor) else value
