@@ -33,12 +33,23 @@ from .base.errors import OutOfMemoryError
 from .base.layout import Size
 from .base.promotion import can_cast, promote_types
 from .engine.flush import flush as _step_boundary
+from .runtime.threads import get_num_threads, set_num_threads
 from .tensor import dispatch as _dispatch  # noqa: F401 - installs the recording path
 from .tensor.bits import TypedStorage, UntypedStorage
+from .tensor.generator import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from .tensor.inplace import assign as _assign
+from .tensor import lazy as _lazy
 from .tensor.install import install as _install
 from .tensor.methods import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
-from .tensor.printing import set_printoptions
+from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .tensor.tensor import Tensor
 from .version import __version__
 
@@ -46,7 +57,7 @@ globals().update(DTYPES)
 globals().update(ALIASES)
 globals().update(_install())
 
-_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed")
+_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random")
 
 
 def __getattr__(name: str) -> Any:
@@ -59,6 +70,11 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.engine.explain").explain
     if name in ("save", "load"):
         return getattr(import_module(f"{__name__}.serialization"), name)
+    if not name.startswith("__"):
+        found = _lazy.public(name)
+        if found is not None:
+            globals()[name] = found
+            return found
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(globals()) + list(_LAZY), 1)

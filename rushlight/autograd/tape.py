@@ -296,7 +296,7 @@ def fit_to(grad: Any, layout: Layout) -> Any:
         grad = TABLE["sum_to"](grad, layout.shape)
     if have.dtype is not layout.dtype:
         if have.dtype.is_complex and not layout.dtype.is_complex:
-            grad = TABLE["real"](grad)
+            grad = TABLE["real_part"](grad)
         if grad._layout.dtype is not layout.dtype:
             grad = TABLE["cast"](grad, layout.dtype)
     return grad

@@ -236,9 +236,7 @@ class _Driver:
                 if stride and loop.extent > 1:
                     part = writer.value(f"mul i64 {index}, {stride * self.item_bytes[operand]}")
                     before = offsets[operand]
-                    offsets[operand] = (
-                        writer.value(f"add i64 {before}, {part}") if before else part
-                    )
+                    offsets[operand] = writer.value(f"add i64 {before}, {part}") if before else part
         return offsets, innermost
 
     def _moved(self, pointers: list[str], offsets: Offsets) -> list[str]:

@@ -4,8 +4,8 @@ In: a `Plan` whose panels are packed. Out: the text of
 
     define internal void @name(ptr %a, ptr %b, i64 %steps)      from %b to %a
 
-which copies `%steps` steps of the cut sum loop, with everything inside it: row after row of a tile's
-width, so that the next step of the sum is the next row. B may run along the columns (rows
+which copies `%steps` steps of the cut sum loop, with everything inside it: row after row of a
+tile's width, so that the next step of the sum is the next row. B may run along the columns (rows
 are copied) or along the sum (squares are transposed on the way).
 Invariant: only elements of B are read; lanes past the edge hold numbers that no result uses.
 """
@@ -39,7 +39,9 @@ class PackEmitter(TileEmitter):
         self._copy(self.plan.cut, ["%a", "%b"], name)
         # What loops over squares and elements need not be optimised: the pieces are.
         quick = "optnone " if self.plan.turned else ""
-        head = f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) {quick}noinline nounwind {{"
+        head = (
+            f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) {quick}noinline nounwind {{"
+        )
         return "\n".join([head, "entry:", *self.writer.lines, "  ret void", "}"])
 
     def _copy(self, level: int, pointers: list[str], name: str) -> None:
@@ -149,7 +151,7 @@ class PackEmitter(TileEmitter):
                 )
                 for lane in range(lanes)
             ]
-            # Merging rows i and i + lanes/2 element by element, log2(lanes) times, is a transposition.
+            # Merging rows i and i + lanes/2 element by element, log2(lanes) times, transposes.
             for _ in range(lanes.bit_length() - 1):
                 rows = [
                     writer.value(f"shufflevector {self.run} {one}, {self.run} {other}, {order}")

@@ -95,10 +95,10 @@ class Plan:
     """See the module head. The last loop of `rows` and `columns` counts tiles.
 
     `edge_rows` and `edge_columns` are the sizes of the last tile where it is smaller, else 0.
-    The sum is cut at loop `cut` into blocks of `block` steps: the loops before it and its blocks are
-    run by the driver, the rest by the tile. With `packed` the driver copies each panel of B before
-    its row tiles run. `grid` is the number of steps of the flat (batch, row,
-    column) loops that make one task.
+    The sum is cut at loop `cut` into blocks of `block` steps: the loops before it and its blocks
+    are run by the driver, the rest by the tile. With `packed` the driver copies each panel of B
+    before its row tiles run. `grid` is the number of steps of the flat (batch, row, column) loops
+    that make one task.
     """
 
     spec: Contraction
@@ -409,7 +409,8 @@ def _choose_grid(plan: Plan) -> tuple[int, int, int]:
         for row_cuts in range(1, min(rows, wanted // column_cuts) + 1):
             row_steps, column_steps = ceil(rows / row_cuts), ceil(columns / column_cuts)
             made = ceil(rows / row_steps) * ceil(columns / column_steps)
-            reads = read_b / (row_steps * plan.tile.rows) + READ_COST / (column_steps * tile_columns)
+            reads = read_b / (row_steps * plan.tile.rows)
+            reads += READ_COST / (column_steps * tile_columns)
             # Parts of unequal size, or too few of them, leave threads idle at the end.
             waste = made * row_steps * column_steps / (rows * columns) * (wanted / made) ** 0.25
             choices.append((waste * (1 + reads), row_steps, column_steps))

@@ -210,9 +210,7 @@ class TileEmitter:
 
     def _splat(self, scalar: str) -> str:
         lanes = self.shape.lanes
-        one = self.writer.value(
-            f"insertelement {self.vector} poison, {self.kind} {scalar}, i64 0"
-        )
+        one = self.writer.value(f"insertelement {self.vector} poison, {self.kind} {scalar}, i64 0")
         return self.writer.value(
             f"shufflevector {self.vector} {one}, {self.vector} poison, "
             f"<{lanes} x i32> zeroinitializer"
@@ -324,9 +322,7 @@ class TileEmitter:
             total = self._product(state[0], state[1], ahead, total)
         return total
 
-    def _guarded(
-        self, level: int, unroll: int, pointers: list[str], total: list[str]
-    ) -> list[str]:
+    def _guarded(self, level: int, unroll: int, pointers: list[str], total: list[str]) -> list[str]:
         """A number of steps known at run time only: whole unrolled turns, then one by one."""
         writer = self.writer
         kinds = ["ptr", "ptr"] + [self.vector] * len(total)
@@ -384,7 +380,8 @@ class TileEmitter:
         if dtype == wide:
             return value
         lanes = self.shape.lanes
-        return widen(self.writer, narrow(self.writer, value, lanes, wide, dtype), lanes, dtype, wide)
+        stored = narrow(self.writer, value, lanes, wide, dtype)
+        return widen(self.writer, stored, lanes, dtype, wide)
 
     def _epilogue(self, total: list[str]) -> list[str]:
         extra = 0
@@ -419,8 +416,8 @@ class TileEmitter:
     def _step(self, op: str, left: str, right: str) -> str:
         vector = self.vector
         if op == "negate":
-            action = f"fneg {vector} {left}" if self.floating else f"sub {vector} zeroinitializer, {left}"
-            return self.writer.value(action)
+            action = "fneg {} {}" if self.floating else "sub {} zeroinitializer, {}"
+            return self.writer.value(action.format(vector, left))
         if op in ("add", "subtract", "multiply"):
             name = {"add": "add", "subtract": "sub", "multiply": "mul"}[op]
             return self.writer.value(f"{'f' * self.floating}{name} {vector} {left}, {right}")
@@ -504,9 +501,7 @@ def narrow(writer: Writer, value: str, lanes: int, wide: str, dtype: str) -> str
     rounded = writer.value(f"lshr {bits} {rounded}, {_constant(16, lanes)}")
     quiet = writer.value(f"or {bits} {high}, {_constant(0x40, lanes)}")
     missing = writer.value(f"fcmp uno {source} {value}, {value}")
-    kept = writer.value(
-        f"select {_typed('i1', lanes)} {missing}, {bits} {quiet}, {bits} {rounded}"
-    )
+    kept = writer.value(f"select {_typed('i1', lanes)} {missing}, {bits} {quiet}, {bits} {rounded}")
     return writer.value(f"trunc {bits} {kept} to {target}")
 
 

@@ -287,9 +287,7 @@ def _walk(flat: Array, spec: Contraction, operand: int, offset: int, loops: list
     return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides)
 
 
-def interpret(
-    spec: Contraction, buffers: list[Array], scalars: tuple[float, ...] = (), /
-) -> Array:
+def interpret(spec: Contraction, buffers: list[Array], scalars: tuple[float, ...] = (), /) -> Array:
     """The meaning of a contraction, in NumPy: flat buffers [A, B, C, extras...] -> the new C.
 
     bfloat16 buffers hold 16-bit patterns (uint16). Floating sums are made in float64 and

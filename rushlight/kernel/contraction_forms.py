@@ -7,7 +7,7 @@ Invariant: every address lies inside the stated buffers, so that padding is a ma
 Layouts of a convolution, for any number of spatial dimensions (written here for two):
 
     x   [batch, height, width, channels]          with a zero margin around the pixels
-    y   [batch, out height, out width, filters]   with a zero margin where it is read by `input_gradient`
+    y   [batch, out height, out width, filters]   with a zero margin for `input_gradient`
     w   [kernel height, kernel width, channels / groups, filters]
     wt  [kernel height, kernel width, filters / groups, channels]       for `input_gradient`
 
@@ -92,7 +92,7 @@ def in_panels(spec: Contraction, rows: int, width: int) -> Contraction:
 
 @dataclass(frozen=True)
 class Convolution:
-    """Sizes of a convolution; `size`, `kernel`, `stride`, `padding`, `dilation` are by dimension."""
+    """Sizes of a convolution; those that are tuples have an entry for each spatial dimension."""
 
     batch: int
     channels: int
@@ -106,7 +106,7 @@ class Convolution:
 
     @property
     def result(self) -> tuple[int, ...]:
-        """Spatial size of the result: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1."""
+        """Spatial size: floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1."""
         return tuple(
             (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
             for size, pad, dilation, kernel, stride in zip(
@@ -144,9 +144,7 @@ def forward(shape: Convolution, margin: Margin | None = None) -> Contraction:
     for index, extent in enumerate(shape.kernel):
         axes.append(Axis(f"k{index}", extent, x[index + 1] * shape.dilation[index], taps[index], 0))
     axes += [Axis("ic", channels, 1, shape.filters, 0), Axis("oc", filters, 0, 1, 1)]
-    spare = tuple(
-        (around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True)
-    )
+    spare = tuple((around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True))
     return Contraction(tuple(axes), a_offset=_margin_offset(x, spare))
 
 
@@ -171,9 +169,7 @@ def weight_gradient(
     for index, extent in enumerate(shape.kernel):
         axes.append(Axis(f"k{index}", extent, x[index + 1] * shape.dilation[index], 0, taps[index]))
     axes += [Axis("ic", channels, 1, 0, shape.filters), Axis("oc", filters, 0, 1, 1)]
-    spare = tuple(
-        (around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True)
-    )
+    spare = tuple((around[0] - pad, 0) for around, pad in zip(margin, shape.padding, strict=True))
     return Contraction(
         tuple(axes), a_offset=_margin_offset(x, spare), b_offset=_margin_offset(y, result_margin)
     )
@@ -200,9 +196,11 @@ def _phases(shape: Convolution, dimension: int) -> list[_Phase]:
     phases = []
     for start in range(min(stride, size)):
         place = start + shape.padding[dimension]
-        fitting = [tap for tap in range(min(step, kernel)) if (place - dilation * tap) % stride == 0]
-        if fitting:
-            first = fitting[0]
+        first = next(
+            (tap for tap in range(min(step, kernel)) if (place - dilation * tap) % stride == 0),
+            None,
+        )
+        if first is not None:
             taps = len(range(first, kernel, step))
             origin, jump = (place - dilation * first) // stride, dilation * step // stride
             count = len(range(start, size, stride))
@@ -271,6 +269,4 @@ def _phase_gradient(
         step = phase.step * taps[index]
         axes.append(Axis(f"k{index}", phase.taps, -phase.jump * y[index + 1], step, 0))
     axes += [Axis("oc", filters, 1, shape.channels, 0), Axis("ic", channels, 0, 1, 1)]
-    return Contraction(
-        tuple(axes), a_offset=a_offset, b_offset=b_offset, c_offset=c_offset
-    )
+    return Contraction(tuple(axes), a_offset=a_offset, b_offset=b_offset, c_offset=c_offset)

@@ -1,21 +1,19 @@
-"""Operators: see README.md in this folder. Importing the package registers every family's rows."""
+"""Operators: see README.md in this folder. A family (a module here) registers its rows when it is imported."""
 
-from . import (  # noqa: F401
-    activation,
-    arithmetic,
-    classes,
-    comparison,
-    convolution,
-    core,
-    dropout,
-    elementary,
-    indexing,
-    masking,
-    loss,
-    matmul,
-    optimizer,
-    pairs,
-    reduction,
-    scan,
-    softmax,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+_PLUMBING = frozenset({"__init__", "registry", "signature", "namespace", "common", "families"})
+
+
+def family_names() -> list[str]:
+    """The modules of this folder that hold rows, in alphabetical order."""
+    return [p.stem for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem not in _PLUMBING]
+
+
+def load_families() -> None:
+    """Import every family, so that the table is complete."""
+    for name in family_names():
+        import_module(f".{name}", __name__)

@@ -7,7 +7,8 @@ call, in program order, under the generator's lock; they follow the memory of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,17 +18,24 @@ from ..base.layout import Layout, contiguous_layout
 from ..graph.trace import LOCK
 from ..ops import core
 from ..runtime.buffer import Buffer
-from ..runtime.random import Mt19937, arrange, visiting_order
-from ..runtime.random.arithmetic import to_storage
 from .creation import require_memory
 from .generator import Generator, default_generator
 from .inplace import check_writable, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
-from .values import window
 
-# draw(engine, count, dtype, contiguous) -> that many numbers, in the dtype as stored
-Draw = Callable[[Mt19937, int, dtypes.dtype, bool], np.ndarray]
+if TYPE_CHECKING:
+    from ..runtime.random import Mt19937
+
+    # draw(engine, count, dtype, contiguous) -> that many numbers, in the dtype as stored
+    Draw = Callable[[Mt19937, int, dtypes.dtype, bool], np.ndarray]
+
+
+def streams() -> ModuleType:
+    """The random streams, loaded when they are first drawn from (a program that draws nothing need not wait)."""
+    from ..runtime import random
+
+    return random
 
 
 def draw_numbers(draw: Draw, layout: Layout, generator: Generator | None) -> np.ndarray:
@@ -43,7 +51,7 @@ def draw_numbers(draw: Draw, layout: Layout, generator: Generator | None) -> np.
         values = draw(source.engine, layout.numel * (1 + pair), layout.dtype.real, layout.contiguous)
     values = np.asarray(values)
     if values.dtype.kind == "b" or (values.dtype.kind == "i" and layout.dtype.kind != "int"):
-        values = to_storage(values, layout.dtype.real)
+        values = streams().arithmetic.to_storage(values, layout.dtype.real)
     return values.reshape(-1).view(layout.dtype.numpy) if pair else values.reshape(-1)
 
 
@@ -88,16 +96,10 @@ def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor
 
 def placed(values: np.ndarray, layout: Layout) -> Tensor:
     """The numbers, drawn in the order of a layout's memory, as a tensor of its shape."""
-    logical = np.ascontiguousarray(arrange(values, layout.shape, layout.strides)).reshape(-1)
+    logical = np.ascontiguousarray(streams().arrange(values, layout.shape, layout.strides)).reshape(-1)
     return make_tensor(
         Storage.of(buffer_of(logical), layout.numel, layout.dtype), contiguous_layout(layout.shape, layout.dtype)
     )
-
-
-def in_memory_order(x: Tensor) -> np.ndarray:
-    """x's elements (as stored) in the order in which its memory is visited."""
-    order = visiting_order(x._layout.shape, x._layout.strides)
-    return np.ascontiguousarray(window(x).transpose(order)).reshape(-1)
 
 
 def detached_result(input: Tensor, values: Tensor) -> Tensor:

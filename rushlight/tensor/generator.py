@@ -7,17 +7,18 @@ In: seeds and saved states. Out: `Generator` objects. Invariants: the numbers an
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.device import device as device_type
-from ..runtime.random import Mt19937
 from .creation import device_of, from_array
 from .tensor import Tensor
 from .values import window
 
+if TYPE_CHECKING:
+    from ..runtime.random import Mt19937
 
 class Generator:
     """A stream of random numbers, as `torch.Generator`.
@@ -39,6 +40,8 @@ class Generator:
     def engine(self) -> Mt19937:
         """The twister, made when it is first needed (NumPy loads its random module only then)."""
         if self._engine is None:
+            from ..runtime.random import Mt19937
+
             self._engine = Mt19937()
         return self._engine
 

@@ -1,7 +1,8 @@
 """Installation: the op table and the function modules become methods of Tensor and names of the public namespace.
 
-In: `TABLE` and the FUNCTIONS / METHODS lists. Out: `namespace()`, name -> function. Invariant: nothing public is
-written twice: a row says itself where it is offered.
+In: the FUNCTIONS / METHODS lists of the modules that are always there, and the catalog of those that are not. Out: the
+public functions by name. Invariant: nothing public is written twice: a row says itself where it is offered; what is
+not needed to import the package is imported when it is first used (`lazy.py`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ops.registry import TABLE, Op
-from . import bits, creation, getitem, methods, values, views
-from .functions import MODULES
+from ..ops import namespace
+from ..ops.registry import Op
+from . import bits, catalog, creation, lazy, methods, values, views
 from .tensor import Tensor
 
 # Python's operators: dunder name -> (row, operands swapped)
@@ -34,17 +35,30 @@ IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv
             "__ixor__": "bitwise_xor", "__ilshift__": "bitwise_left_shift", "__irshift__": "bitwise_right_shift"}  # fmt: skip
 
 
-def _operator(name: str, function: Callable, swapped: bool) -> Callable:
+def _resolve(row: str) -> Any:
+    """What an operator applies: a row, or the public function where that chooses among rows."""
+    return lazy.public(row) if row in CHOOSING else getattr(namespace, row)
+
+
+def _operator(name: str, row: str, swapped: bool) -> Callable:
+    """An operator method; it becomes the method proper (the row bound in) when it is first used."""
+
+    def first(self: Tensor, other: Any) -> Any:
+        method = _bound(_resolve(row), swapped, name)
+        setattr(Tensor, name, method)
+        return method(self, other)
+
+    first.__name__ = name
+    return first
+
+
+def _bound(function: Callable, swapped: bool, name: str) -> Callable:
     dispatch = Op.dispatcher
-    if isinstance(function, Op) and len(function.names) == 2:
-        if swapped:
+    direct = isinstance(function, Op) and len(function.names) == 2
+    if direct and not swapped:
 
-            def method(self: Tensor, other: Any) -> Any:
-                return dispatch(function, (other, self))
-        else:
-
-            def method(self: Tensor, other: Any) -> Any:
-                return dispatch(function, (self, other))
+        def method(self: Tensor, other: Any) -> Any:
+            return dispatch(function, (self, other))
     elif swapped:
 
         def method(self: Tensor, other: Any) -> Any:
@@ -54,33 +68,21 @@ def _operator(name: str, function: Callable, swapped: bool) -> Callable:
         def method(self: Tensor, other: Any) -> Any:
             return function(self, other)
 
-    def guarded(self: Tensor, other: Any) -> Any:
+    if name not in ("__eq__", "__ne__"):
+        return method
+
+    def compared(self: Tensor, other: Any) -> Any:
         if isinstance(other, (Tensor, int, float, complex)) or hasattr(other, "__array__") or hasattr(other, "__index__"):
             return method(self, other)
-        return False if name == "__eq__" else True if name == "__ne__" else NotImplemented
+        return name == "__ne__"
 
-    result = method if name not in ("__eq__", "__ne__") else guarded
-    result.__name__ = name
-    return result
-
-
-def _method(function: Any) -> Any:
-    """A row or function as an attribute of a class (rows are objects, which Python does not bind by itself)."""
-    if not isinstance(function, Op):
-        return function
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    method.__name__ = method.__qualname__ = function.__name__
-    method.__doc__ = function.__doc__
-    return method
+    return compared
 
 
 def functions() -> dict[str, Callable]:
-    """Every public top-level function by name."""
-    found: dict[str, Callable] = {row.__name__: row for row in TABLE.values() if "torch" in row.surface.split()}
-    for module in (views, creation, bits, *MODULES):
+    """The top-level functions that are there from the start."""
+    found: dict[str, Callable] = {}
+    for module in (views, creation, bits):
         found.update({f.__name__: f for f in module.FUNCTIONS})
         found.update(getattr(module, "ALIASES", {}))
     found["clone"] = methods.clone
@@ -89,58 +91,45 @@ def functions() -> dict[str, Callable]:
 
 def install() -> dict[str, Callable]:
     """Give Tensor its methods; returns the public functions."""
-    public = functions()
-    for row in TABLE.values():
-        if "Tensor" in row.surface.split():
-            setattr(Tensor, row.__name__, _method(row))
-    for module in (views, *MODULES):
-        for function in getattr(module, "METHODS", ()):
-            setattr(Tensor, function.__name__, function)
-        for name, function in getattr(module, "ALIASES", {}).items():
-            setattr(Tensor, name, _method(function))
-    for table in (values.METHODS, methods.METHODS, bits.METHODS, getitem.METHODS):
+    for name in catalog.METHODS:
+        setattr(Tensor, name, lazy.Lazy(name))
+    for function in views.METHODS:
+        setattr(Tensor, function.__name__, function)
+    for table in (views.ALIASES, values.METHODS, methods.METHODS, bits.METHODS):
         for name, function in table.items():
             setattr(Tensor, name, function)
+    for name in ("__getitem__", "__setitem__", "__delitem__", "__iter__", "__reversed__", "__contains__"):
+        setattr(Tensor, name, _from_getitem(name))
     for name in ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"):
         setattr(Tensor, name, creation.new_like(name))
     Tensor.new_empty_strided = creation.new_empty_strided  # type: ignore[attr-defined]
-    _install_in_place(public)
-    _install_operators(public)
-    return public
+    _install_operators()
+    return functions()
 
 
-def _install_in_place(public: dict[str, Callable]) -> None:
-    for row in TABLE.values():
-        if row.inplace:
-            name = row.__name__
-            if name in public:
-                methods.INPLACE_SOURCES[name] = public[name]
-            method = methods.inplace_of(name)
-            setattr(Tensor, f"{name}_", method)
-            if "torch" in row.surface.split():
-                public.setdefault(f"{name}_", method)
-    for module in MODULES:
-        for name in getattr(module, "IN_PLACE", ()):
-            methods.INPLACE_SOURCES[name] = public[name]
-            setattr(Tensor, f"{name}_", methods.inplace_of(name))
+def _from_getitem(name: str) -> Callable:
+    """A subscription method, whose module is imported when one is first used."""
+
+    def first(self: Tensor, *args: Any) -> Any:
+        from . import getitem
+
+        for each, function in getitem.METHODS.items():
+            setattr(Tensor, each, function)
+        return getitem.METHODS[name](self, *args)
+
+    first.__name__ = name
+    return first
 
 
-def _install_operators(public: dict[str, Callable]) -> None:
+def _install_operators() -> None:
     for name, (row, swapped) in OPERATORS.items():
-        function = public.get(row) if row in CHOOSING else TABLE.get(row) or public.get(row)
-        if function is not None:
-            setattr(Tensor, name, _operator(name, function, swapped))
+        setattr(Tensor, name, _operator(name, row, swapped))
     for name, row in UNARY.items():
-        if row in TABLE:
-            setattr(Tensor, name, _method(TABLE[row]))
+        setattr(Tensor, name, lambda self, row=row: getattr(namespace, row)(self))
     for name, row in IN_PLACE.items():
-        if f"{row}_" in vars(Tensor):
-            setattr(Tensor, name, vars(Tensor)[f"{row}_"])
+        setattr(Tensor, name, methods.inplace_of(row))
     Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))  # type: ignore[attr-defined]
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))  # type: ignore[attr-defined]
     Tensor.real = property(lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self)  # type: ignore[attr-defined]
     Tensor.imag = property(lambda self: bits.view_as_real(self).select(-1, 1))  # type: ignore[attr-defined]
-
-
-

@@ -13,9 +13,8 @@ from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.dtype import ALIASES, DTYPES, dtype
 from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
-from ..ops import core
-from ..ops.registry import TABLE
-from .creation import device_of, zeros_like
+from ..ops import core, namespace
+from .creation import device_of
 from .inplace import check_writable, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
@@ -221,7 +220,11 @@ def inplace_of(name: str) -> Callable:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self)
-        function = INPLACE_SOURCES.get(name) or TABLE[name]
+        function = sources.get(name)
+        if function is None:
+            from .lazy import public
+
+            function = sources[name] = public(name) or getattr(namespace, name)
         return overwrite(self, function(self, *args, **kwargs), check=False)
 
     method.__name__ = f"{name}_"
@@ -229,7 +232,7 @@ def inplace_of(name: str) -> Callable:
     return method
 
 
-INPLACE_SOURCES: dict[str, Callable] = {}  # public functions (with their overloads) that in-place methods go through
+sources: dict[str, Callable] = {}  # what in-place methods go through: public functions (with their overloads) or rows
 
 
 
@@ -293,4 +296,3 @@ METHODS: dict[str, Any] = {
     "dim_order": lambda self: tuple(sorted(range(self.ndim), key=lambda d: (-self._layout.strides[d], d))),
 }  # fmt: skip
 
-__all__ = ["INPLACE_SOURCES", "METHODS", "inplace_of", "zeros_like"]

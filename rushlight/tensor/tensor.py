@@ -270,6 +270,21 @@ class Tensor:
     def __hash__(self) -> int:
         return id(self)
 
+    def __getattr__(self, name: str) -> Any:
+        """Reached for names that the class lacks: a method the catalog does not know yet, or an error naming the nearest."""
+        if not name.startswith("_"):
+            from .lazy import method
+
+            function = method(name)
+            if function is not None:
+                setattr(Tensor, name, function)
+                return getattr(self, name)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, dir(type(self)), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
+
     @classmethod
     def _make_subclass(cls, subclass: type, data: Tensor, requires_grad: bool = False) -> Any:
         """A tensor of a subclass over the memory of `data`, off the tape."""

@@ -126,7 +126,8 @@ def random_contraction(random: np.random.Generator) -> Contraction:
     spec = replace(
         spec, a_offset=-reach(spec, 0)[0] + int(random.integers(3)), b_offset=-reach(spec, 1)[0]
     )
-    return replace(spec, epilogue=tuple(random_steps(random, spec))) if random.random() < 0.4 else spec
+    steps = tuple(random_steps(random, spec)) if random.random() < 0.4 else ()
+    return replace(spec, epilogue=steps)
 
 
 def random_steps(random: np.random.Generator, spec: Contraction) -> Iterator[Step]:

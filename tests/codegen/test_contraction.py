@@ -30,7 +30,8 @@ from rushlight.kernel.contraction import (
 from rushlight.kernel.contraction_forms import Convolution, forward, matrix_product, weight_gradient
 
 # Vectors of any width run on any processor; multiply-add instructions must be there.
-ISAS = [isa for isa in (AVX512, AVX2, NEON, GENERIC128) if detect(host_features()).fma or not isa.fma]
+FMA = detect(host_features()).fma
+ISAS = [isa for isa in (AVX512, AVX2, NEON, GENERIC128) if FMA or not isa.fma]
 GUARD = 64
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-3, "bfloat16": 2e-2}
 
@@ -88,7 +89,8 @@ def test_long_sums_are_cut_and_panels_packed(isa: Isa, accumulate: bool) -> None
     random = np.random.default_rng(0)
     bias = Step("add", buffer=0, strides=(0, 0, 1, 0), dtype="float32")
     spec = matrix_product(400, 300, 4500)
-    spec = replace(spec, accumulate=accumulate, epilogue=(bias, Step("relu"), Step("multiply", scalar=0)))
+    steps = (bias, Step("relu"), Step("multiply", scalar=0))
+    spec = replace(spec, accumulate=accumulate, epilogue=steps)
     plan = make_plan(spec, isa)
     assert plan.blocked and plan.packed and plan.block < 4500
     check(spec, isa, random)
@@ -206,7 +208,7 @@ def test_other_machines(triple: str, processor: str, isa: Isa) -> None:
     assert len(cross_compile(text, triple, processor)) > 500
 
 
-@pytest.mark.skipif(not detect(host_features()).fma, reason="no multiply-add instructions")
+@pytest.mark.skipif(not FMA, reason="no multiply-add instructions")
 def test_sums_stay_in_registers() -> None:
     """No accumulator is spilled to the stack inside the tile of the widest unit at hand."""
     isa = detect(host_features())

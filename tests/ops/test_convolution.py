@@ -103,9 +103,8 @@ def test_integers_and_complex_numbers() -> None:
     agree(lambda lib, *xs: _convolution(lib, *xs, stride=2), z, w, depth=1)
 
 
-@pytest.mark.parametrize("shapes", [((0, 3, 5, 5), (4, 3, 3, 3)), ((1, 0, 5, 5), (4, 0, 3, 3))])
-def test_empty_operands(shapes: tuple) -> None:
-    agree(lambda lib, *xs: _convolution(lib, *xs), *(normal(*s) for s in shapes), depth=1)
+def test_empty_batch() -> None:
+    agree(lambda lib, *xs: _convolution(lib, *xs), normal(0, 3, 5, 5), normal(4, 3, 3, 3), depth=1)
 
 
 def test_results_lie_channels_last_where_an_operand_does() -> None:

@@ -15,8 +15,10 @@ import pytest
 
 import rushlight as rl
 from rushlight.autograd.backward import grad
+from rushlight.ops import load_families
 from rushlight.ops.registry import STATIC, TABLE, VALUES, Op
 
+load_families()
 ROWS = [row for name, row in sorted(TABLE.items()) if not name.startswith("restride_")]
 SAMPLED = [row for row in ROWS if row.samples is not None]
 REFERENCED = [row for row in SAMPLED if row.reference is not None]

@@ -10,7 +10,6 @@ import math
 
 import rushlight
 from rushlight import Tensor
-from rushlight.ops import namespace as _ops
 
 
 def _check(p: float) -> None:
@@ -32,9 +31,7 @@ def dropout(
     _check(p)
     if not training:
         return input
-    return input.mul_(_ops.dropout(rushlight.ones_like(input), p, True)) if inplace else (
-        _ops.dropout(input, p, True)
-    )
+    return rushlight.dropout_(input, p, True) if inplace else rushlight.dropout(input, p, True)
 
 
 def _channel_mask(input: Tensor, p: float, channel_dim: int = 1) -> Tensor:

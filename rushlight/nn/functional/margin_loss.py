@@ -166,7 +166,7 @@ def _rows(
     """`input` as (N, C) and `target` with its batch dimension."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
-    if input.dim() not in (1, 2) or input.size(-1) == 0:
+    if input.dim() > 2 or (input.dim() and input.size(-1) == 0):
         raise RuntimeError(
             f"{name}(): Expected non-empty vector or matrix with optional 0-dim batch size, "
             f"but got: {list(input.shape)}"

@@ -13,9 +13,8 @@ from ...base import dtype as dtypes
 from ...base.layout import contiguous_layout, layout_of
 from ...ops import core
 from ...ops import dropout as rows
-from ...runtime import random as streams
 from ..creation import _like
-from ..drawing import drawn
+from ..drawing import drawn, streams
 from ..inplace import check_writable, overwrite
 from ..tensor import Tensor
 
@@ -31,7 +30,7 @@ def _mask(input: Tensor, keep: float, whole_channels: bool) -> Tensor:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
         layout = contiguous_layout((*input.shape[:2], *(1,) * (input.ndim - 2)), dtypes.bool_, layout.device)
     layout = layout_of(layout.shape, layout.strides, 0, dtypes.bool_, layout.device)
-    return drawn(layout, lambda engine, count, type_, contiguous: streams.bernoulli(engine, count, keep), None)
+    return drawn(layout, lambda engine, count, type_, contiguous: streams().bernoulli(engine, count, keep), None)
 
 
 def _dropped(input: Tensor, p: float, train: bool, whole_channels: bool = False, alpha: bool = False) -> Tensor:

@@ -7,24 +7,24 @@ numbers. Invariant: every draw happens at its call, in program order (tensor/dra
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...autograd.modes import MODE
 from ...base import dtype as dtypes
 from ...base.dtype import dtype
 from ...base.layout import Layout, broadcast_shapes, contiguous_layout
 from ...ops import core
 from ...ops.reduction import amin
-from ...runtime import random as streams
-from ...runtime.random.arithmetic import from_storage, to_storage
-from ..creation import _layout_for, _like, device_of
-from ..drawing import Draw, detached_result, draw_into, drawn, in_memory_order, number
+from ..creation import _layout_for, _like
+from ..drawing import detached_result, draw_into, drawn, number, streams
 from ..generator import Generator
 from ..tensor import Tensor
 from ..values import window
 from ..views import sizes
+
+if TYPE_CHECKING:
+    from ..drawing import Draw
 
 _SQRT_HALF = math.sqrt(0.5)
 
@@ -33,19 +33,19 @@ _SQRT_HALF = math.sqrt(0.5)
 
 
 def _uniform(low: float, high: float) -> Draw:
-    return lambda engine, count, type_, contiguous: streams.uniform(engine, count, type_, low, high)
+    return lambda engine, count, type_, contiguous: streams().uniform(engine, count, type_, low, high)
 
 
 def _normal(mean: float, std: float) -> Draw:
-    return lambda engine, count, type_, contiguous: streams.normal(engine, count, type_, mean, std, contiguous=contiguous)
+    return lambda engine, count, type_, contiguous: streams().normal(engine, count, type_, mean, std, contiguous=contiguous)
 
 
 def _integers(low: int, high: int) -> Draw:
-    return lambda engine, count, type_, contiguous: streams.random_int(engine, count, low, high, type_)
+    return lambda engine, count, type_, contiguous: streams().random_int(engine, count, low, high, type_)
 
 
 def _coins(probability: Any) -> Draw:
-    return lambda engine, count, type_, contiguous: streams.bernoulli(engine, count, probability)
+    return lambda engine, count, type_, contiguous: streams().bernoulli(engine, count, probability)
 
 
 def _standard_normal(type_: dtype) -> Draw:
@@ -136,7 +136,7 @@ def randperm(n: int, **options: Any) -> Tensor:
         raise RuntimeError(f"n must be non-negative, got {n}")
 
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
-        return to_storage(streams.permutation(engine, count), type_)
+        return streams().arithmetic.to_storage(streams().permutation(engine, count), type_)
 
     return _made((n,), options, lambda type_: draw, dtypes.int64)
 
@@ -190,13 +190,13 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
     elif bounds:
         high = bounds[0]
     if low is None and high is None:
-        return draw_into(self, lambda engine, count, type_, contiguous: streams.random_default(engine, count, type_), generator)
+        return draw_into(self, lambda engine, count, type_, contiguous: streams().random_default(engine, count, type_), generator)
     low = 0 if low is None else int(number(low))
     if high is not None:
         return draw_into(self, _integers(low, int(number(high))), generator)
     if low == -(1 << 63):
-        return draw_into(self, lambda engine, count, type_, contiguous: streams.random_full_range(engine, count, type_), generator)
-    return draw_into(self, lambda engine, count, type_, contiguous: streams.random_from(engine, count, low, type_), generator)
+        return draw_into(self, lambda engine, count, type_, contiguous: streams().random_full_range(engine, count, type_), generator)
+    return draw_into(self, lambda engine, count, type_, contiguous: streams().random_from(engine, count, low, type_), generator)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
@@ -204,39 +204,39 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     if isinstance(p, Tensor) and (p.ndim or p.dtype.is_floating_point):
         if not p.dtype.is_floating_point:
             raise RuntimeError(f"expected probabilities tensor to have floating type, got {p.dtype.name}")
-        chances = from_storage(_strided_like(p.detach().expand(self.shape), self._layout), p.dtype)
+        chances = streams().arithmetic.from_storage(_strided_like(p.detach().expand(self.shape), self._layout), p.dtype)
         return draw_into(self, _coins(chances), generator)
     return draw_into(self, _coins(float(number(p))), generator)
 
 
 def _strided_like(p: Tensor, layout: Layout) -> np.ndarray:
     """The elements of p (as stored) in the order in which a tensor of that layout is visited."""
-    order = streams.visiting_order(layout.shape, layout.strides)
+    order = streams().visiting_order(layout.shape, layout.strides)
     return np.ascontiguousarray(window(p).transpose(order)).reshape(-1)
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density lambd exp(-lambd x), as `torch.Tensor.exponential_`."""
     rate = float(number(lambd))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams.exponential(engine, count, type_, rate), generator)
+    return draw_into(self, lambda engine, count, type_, contiguous: streams().exponential(engine, count, type_, rate), generator)
 
 
 def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with Cauchy-distributed numbers, as `torch.Tensor.cauchy_`."""
     m, s = float(number(median)), float(number(sigma))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams.cauchy(engine, count, type_, m, s), generator)
+    return draw_into(self, lambda engine, count, type_, contiguous: streams().cauchy(engine, count, type_, m, s), generator)
 
 
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with exp of normal numbers of this mean and std, as `torch.Tensor.log_normal_`."""
     m, s = float(number(mean)), float(number(std))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams.log_normal(engine, count, type_, m, s), generator)
+    return draw_into(self, lambda engine, count, type_, contiguous: streams().log_normal(engine, count, type_, m, s), generator)
 
 
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """Fill with the number of tosses up to the first success of probability p, as `torch.Tensor.geometric_`."""
     chance = float(number(p))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams.geometric(engine, count, chance, type_), generator)
+    return draw_into(self, lambda engine, count, type_, contiguous: streams().geometric(engine, count, chance, type_), generator)
 
 
 # --- drawn from tensors of parameters -------------------------------------------------------------------------------
@@ -249,14 +249,14 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     >>> rl.bernoulli(rl.tensor([0., 1.]))
     tensor([0., 1.])
     """
-    layout = _like(input, None, None, None)
+    layout = contiguous_layout(input.shape, input.dtype, input.device)
     if p is not None:
         return drawn(layout, _coins(float(number(p))), generator)
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{input.dtype.name}'")
     if input.is_meta:
         return drawn(layout, _coins(0.5), generator)
-    chances = from_storage(_strided_like(input.detach(), layout), input.dtype)
+    chances = streams().arithmetic.from_storage(_strided_like(input.detach(), layout), input.dtype)
     made = detached_result(input, drawn(layout, _coins(chances), generator))
     return made if out is None else out.copy_(made)
 
@@ -277,7 +277,7 @@ def multinomial(
     shape = (*input.shape[:-1], num_samples)
 
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
-        return streams.multinomial(engine, weights, num_samples, replacement, input.dtype)
+        return streams().multinomial(engine, weights, num_samples, replacement, input.dtype)
 
     made = drawn(contiguous_layout([max(n, 0) for n in shape], dtypes.int64), draw, generator)
     return made if out is None else out.copy_(made)
@@ -285,12 +285,12 @@ def multinomial(
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson counts of the rates in input, as `torch.poisson`; the gradient is zero."""
-    rates = in_memory_order(input.detach())
+    rates = np.ascontiguousarray(window(input)).reshape(-1)
 
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
-        return streams.poisson(engine, rates, type_)
+        return streams().poisson(engine, rates, type_)
 
-    return detached_result(input, drawn(_like(input, None, None, None), draw, generator))
+    return detached_result(input, drawn(contiguous_layout(input.shape, input.dtype), draw, generator))
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -301,7 +301,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     counts, chances = (np.ascontiguousarray(window(x.detach().expand(shape))).reshape(-1) for x in (count, prob))
 
     def draw(engine: Any, number_: int, type_: dtype, contiguous: bool) -> np.ndarray:
-        return streams.binomial(engine, counts, chances, type_)
+        return streams().binomial(engine, counts, chances, type_)
 
     return detached_result(count, drawn(contiguous_layout(shape, count.dtype), draw, generator))
 

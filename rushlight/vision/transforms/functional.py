@@ -309,8 +309,8 @@ def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
         )
     bottom, right = full_height - height, full_width - width
     corners = ((0, 0), (0, right), (bottom, 0), (bottom, right))
-    parts: list[Picture] = [crop(img, top, left, height, width) for top, left in corners]
-    return (*parts, center_crop(img, (height, width)))
+    parts: list[Any] = [crop(img, top, left, height, width) for top, left in corners]
+    return tuple([*parts, center_crop(img, (height, width))])
 
 
 def ten_crop(
@@ -336,6 +336,13 @@ def rotate(
     return result
 
 
+def _shears(shear: float | Sequence[float]) -> tuple[float, float]:
+    """One angle for x, or one for x and one for y."""
+    if isinstance(shear, (int, float)):
+        return float(shear), 0.0
+    return float(shear[0]), float(shear[1]) if len(shear) > 1 else 0.0
+
+
 def affine(
     img: Picture,
     angle: float,
@@ -349,13 +356,12 @@ def affine(
     """Turn clockwise, shift by (x, y) pixels, scale and shear (degrees), keeping the middle."""
     if scale <= 0.0:
         raise ValueError("Argument scale should be positive")
-    shears = [shear, 0.0] if isinstance(shear, (int, float)) else [*shear, 0.0][:2]
     result: Picture = _pixels(img).affine(
         img,
         float(angle),
         (float(translate[0]), float(translate[1])),
         scale,
-        (float(shears[0]), float(shears[1])),
+        _shears(shear),
         interpolation.value,
         fill,
         center,

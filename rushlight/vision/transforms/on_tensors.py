@@ -282,8 +282,7 @@ def adjust_hue(image: Tensor, factor: float) -> Tensor:
     white = largest(image)
     pixels = image if image.is_floating_point() else image.to(rushlight.float32) / white
     hue, saturation, value = _to_hsv(pixels)
-    turned: Tensor = (hue + factor) % 1.0
-    result = _from_hsv(turned, saturation, value)
+    result = _from_hsv(rushlight.remainder(hue + factor, 1.0), saturation, value)
     return result if image.is_floating_point() else (result * (white + 1 - 1e-3)).to(image.dtype)
 
 

@@ -1,0 +1,301 @@
+"""Normalisation: subtract a mean, divide by a deviation, scale and shift; over batches, layers, groups, instances.
+
+In: a floating tensor; where its statistics run (`shape`: how it is seen, `axes`: what is averaged over, `affine`: the
+shape in which weight and bias meet it). Out: the normalised tensor, and the statistics that its gradient needs.
+Invariants: the variance is the mean of squared deviations (two passes, so nothing cancels); statistics are float32 for
+float16 and bfloat16. One backward row serves all; its own gradient is in closed form, so every order exists.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..base.layout import Layout, contiguous_strides
+from ..graph import build as b
+from ..graph.node import Node
+from .common import opmath, require_kind
+from .core import sum as sum_
+from .core import sum_to
+from .elementary import rsqrt
+from .reduction import counted, mean, squared_deviations, var
+from .registry import Op, Scalar, Value, op
+
+Shape = tuple[int, ...]
+
+
+def like_input(shape: Sequence[int], operands: Sequence[Layout]) -> tuple[int, ...]:
+    """The first operand's order of dimensions for a result of its shape; row-major for all others."""
+    first = operands[0]
+    dense = first.shape == tuple(shape) and first.dense()
+    return first.strides if dense else contiguous_strides(shape)
+
+
+def _statistics(x: Node, axes: Shape, centered: bool) -> tuple[Node, Node]:
+    """Mean (zero unless centered) and mean squared deviation from it, with the axes kept."""
+    if centered:
+        return b.mean(x, axes, True), b.mean(squared_deviations(x, axes), axes, True)
+    square = b.mean(x * x, axes, True)
+    return b.expand(b.const(0, x.dtype), square.shape), square
+
+
+def _scaled(
+    x: Node, centre: Node, invstd: Node, weight: Value | None, bias: Value | None, affine: Shape, centered: bool
+) -> Node:
+    """(x - centre) * invstd * weight + bias: one scale and one shift of each element."""
+    scale = invstd if weight is None else invstd * b.reshape(opmath(weight), affine)
+    y = (x - centre if centered else x) * scale
+    return y if bias is None else y + b.reshape(opmath(bias), affine)
+
+
+def _normalizer(kind: str, grad_name: str) -> Op:
+    """The row `normalize_<kind>`; the rows differ in what PyTorch calls their gradients."""
+
+    @op("", name=f"normalize_{kind}", grad_name=grad_name, strides=None if kind == "layer" else like_input)
+    def row(
+        input: Value, weight: Value | None, bias: Value | None, eps: Scalar, shape: Shape, axes: Shape, affine: Shape,
+        centered: bool = True,
+    ) -> tuple[Value, Value, Value]:  # fmt: skip
+        """(x - mean) / sqrt(variance + eps) * weight + bias, the mean, and 1 / sqrt(variance + eps)."""
+        require_kind(f"{kind}_norm", input)
+        x = b.reshape(opmath(input), shape)
+        centre, square = _statistics(x, axes, centered)
+        invstd = rsqrt(square + b.cast(eps, x.dtype))
+        y = _scaled(x, centre, invstd, weight, bias, affine, centered)
+        return b.cast(b.reshape(y, input.shape), input.dtype), centre, invstd
+
+    @row.vjp("input", "weight", "bias")
+    def _(g0, out1, out2, input, weight, bias_layout, eps, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
+        made = normalize_backward(g0, input, weight, out1, out2, eps, shape, axes, affine, centered)
+        return made[0], *_like_parameters(made, weight, bias_layout)
+
+    return row
+
+
+def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
+    """The gradients of weight and bias in their shapes; None for one that is absent."""
+    return (
+        None if weight is None else made[1].reshape(weight.shape),
+        None if bias is None else made[2].reshape(bias.shape),
+    )
+
+
+@op("", strides=like_input)
+def normalize_backward(
+    grad: Value, input: Value, weight: Value | None, centre: Value, invstd: Value, eps: Scalar, shape: Shape,
+    axes: Shape, affine: Shape, centered: bool = True,
+) -> tuple[Value, Value, Value]:  # fmt: skip
+    """The gradients of input, weight and bias: with z = (x - mean) invstd and a = g weight,
+
+    invstd (a - mean(a) - z mean(a z)),  sum g z,  sum g.
+    """
+    g, x = b.reshape(opmath(grad), shape), b.reshape(opmath(input), shape)
+    z = (x - centre if centered else x) * invstd
+    a = g if weight is None else g * b.reshape(opmath(weight), affine)
+    rest = a - z * b.mean(a * z, axes, True)
+    if centered:
+        rest = rest - b.mean(a, axes, True)
+    others = tuple(d for d in range(len(shape)) if affine[d] == 1)
+    type_ = input.dtype if weight is None else weight.dtype
+    return (
+        b.cast(b.reshape(rest * invstd, input.shape), input.dtype),
+        b.cast(b.reduce("sum", g * z, others, True), type_),
+        b.cast(b.reduce("sum", g, others, True), type_),
+    )
+
+
+@normalize_backward.vjp("grad", "input", "weight", "centre", "invstd")
+def _(g0, g1, g2, grad, input, weight, eps, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
+    """The total derivative: the statistics are taken anew from the input, so they get no gradient of their own.
+
+    J(v) = r (v - mean(v) - z mean(v z)) is the (symmetric) derivative of z with respect to x, r = invstd.
+    """
+
+    def average(v: Any) -> Any:
+        return mean(v, axes, True)
+
+    def slope(v: Any) -> Any:
+        rest = v - z * average(v * z)
+        return (rest - average(v) if centered else rest) * r
+
+    u, g, x = g0.reshape(shape), grad.reshape(shape), input.reshape(shape)
+    s, t = g1.reshape(affine), g2.reshape(affine)
+    r = rsqrt((var(x, axes, 0, True) if centered else average(x * x)) + eps)
+    z = (x - average(x) if centered else x) * r
+    w = 1 if weight is None else weight.reshape(affine)
+    a = g * w
+    along = slope(u)
+    inner = average(u * a) - average(u * z) * average(a * z)
+    inner = inner - average(u) * average(a) if centered else inner
+    to_input = slope(s * g - (u * average(a * z) + a * average(u * z)) * r) - z * r * r * inner
+    to_weight = None if weight is None else sum_to(g * along, affine).reshape(weight.shape)
+    to_grad = along * w + s * z + t
+    return to_grad.reshape(grad.shape), to_input.reshape(input.shape), to_weight, None, None
+
+
+normalize_layer = _normalizer("layer", "NativeLayerNormBackward0")
+normalize_group = _normalizer("group", "NativeGroupNormBackward0")
+normalize_instance = _normalizer("instance", "InstanceNormBackward0")
+normalize_root = _normalizer("root", "FusedRmsNormBackward0")
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+def channel_shape(rank: int, channels: int) -> Shape:
+    """The shape in which per-channel values meet a tensor."""
+    return tuple(channels if d == 1 else 1 for d in range(rank))
+
+
+def other_axes(rank: int) -> Shape:
+    """All dimensions but the channels."""
+    return tuple(d for d in range(rank) if d != 1)
+
+
+@op("", grad_name="NativeBatchNormBackward0", strides=like_input)
+def batch_norm_training(
+    input: Value, weight: Value | None, bias: Value | None, running_mean: Value | None, running_var: Value | None,
+    momentum: Scalar, eps: Scalar,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Normalised over all dimensions but the channels; the batch's mean and 1 / sqrt(variance + eps); and, where running
+    statistics are given, those moved by `momentum` towards the batch's (with the unbiased variance).
+    """
+    require_kind("batch_norm", input)
+    x = opmath(input)
+    axes, affine = other_axes(x.ndim), channel_shape(x.ndim, x.shape[1])
+    centre, square = _statistics(x, axes, True)
+    invstd = rsqrt(square + b.cast(eps, x.dtype))
+    y = b.cast(_scaled(x, centre, invstd, weight, bias, affine, True), input.dtype)
+    results = [y, centre, invstd]
+    count = counted(x.shape, axes)
+    unbiased = square * (count / (count - 1) if count > 1 else math.inf)
+    for running, fresh in ((running_mean, centre), (running_var, unbiased)):
+        if running is not None:
+            old, new = opmath(running), b.reshape(fresh, running.shape)
+            step = b.cast(momentum, old.dtype)
+            results.append(b.cast(old * (1 - step) + b.cast(new, old.dtype) * step, running.dtype))
+    return tuple(results)
+
+
+@batch_norm_training.vjp("input", "weight", "bias")
+def _(g0, out1, out2, input, weight, bias_layout, eps):  # type: ignore[no-untyped-def]
+    axes, affine = other_axes(input.ndim), channel_shape(input.ndim, input.shape[1])
+    made = normalize_backward(g0, input, weight, out1, out2, eps, tuple(input.shape), axes, affine, True)
+    return made[0], *_like_parameters(made, weight, bias_layout)
+
+
+@op("", grad_name="NativeBatchNormBackward0", strides=like_input)
+def batch_norm_evaluation(
+    input: Value, weight: Value | None, bias: Value | None, running_mean: Value, running_var: Value, eps: Scalar
+) -> Value:
+    """(x - running_mean) / sqrt(running_var + eps) * weight + bias."""
+    require_kind("batch_norm", input)
+    x = opmath(input)
+    affine = channel_shape(x.ndim, x.shape[1])
+    centre, square = (b.reshape(b.cast(v, x.dtype), affine) for v in (running_mean, running_var))
+    invstd = rsqrt(square + b.cast(eps, x.dtype))
+    return b.cast(_scaled(x, centre, invstd, weight, bias, affine, True), input.dtype)
+
+
+@batch_norm_evaluation.vjp("input", "weight", "bias")
+def _(g, input, weight, bias_layout, running_mean, running_var, eps):  # type: ignore[no-untyped-def]
+    affine, axes = channel_shape(input.ndim, input.shape[1]), other_axes(input.ndim)
+    invstd = rsqrt(running_var.reshape(affine) + eps)
+    scale = invstd if weight is None else invstd * weight.reshape(affine)
+    to_weight = None
+    if weight is not None:
+        to_weight = sum_(g * ((input - running_mean.reshape(affine)) * invstd), axes, False)
+    return g * scale, to_weight, None if bias_layout is None else sum_(g, axes, False)
+
+
+# --- samples and references -----------------------------------------------------------------------------------------
+
+
+def _normal_reference(
+    x: Any, weight: Any, bias: Any, eps: float, shape: Shape, axes: Shape, affine: Shape, centered: bool = True
+) -> Any:
+    v = x.reshape(shape)
+    centre = v.mean(axes, keepdims=True) if centered else 0.0
+    z = (v - centre) / np.sqrt(((v - centre) ** 2).mean(axes, keepdims=True) + eps)
+    y = z * (1 if weight is None else weight.reshape(affine)) + (0 if bias is None else bias.reshape(affine))
+    return (y.reshape(x.shape),)
+
+
+def _batch_reference(x: Any, w: Any, c: Any, rm: Any, rv: Any, momentum: float, eps: float) -> Any:
+    axes = other_axes(x.ndim)
+    made = _normal_reference(x, w, c, eps, x.shape, axes, channel_shape(x.ndim, x.shape[1]))[0]
+    centre, biased = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    if rm is None:
+        return made, centre, 1 / np.sqrt(biased + eps)
+    moved = (1 - momentum) * rm + momentum * x.mean(axes), (1 - momentum) * rv + momentum * x.var(axes, ddof=1)
+    return made, centre, 1 / np.sqrt(biased + eps), *moved
+
+
+def _evaluation_reference(x: Any, w: Any, c: Any, rm: Any, rv: Any, eps: float) -> Any:
+    view = channel_shape(x.ndim, x.shape[1])
+    z = (x - rm.reshape(view)) / np.sqrt(rv.reshape(view) + eps)
+    return z * (1 if w is None else w.reshape(view)) + (0 if c is None else c.reshape(view))
+
+
+def _seen(shape: Shape, axes: Shape, affine: Shape, centered: bool = True) -> Callable:
+    """Samples with and without weight and bias."""
+
+    def samples(make: Callable) -> list:
+        size = math.prod(affine)
+        x = make(4, 6)
+        return [((x, make(size), make(size), 0.1, shape, axes, affine, centered), {}),
+                ((x, None, None, 0.1, shape, axes, affine, centered), {})]  # fmt: skip
+
+    return samples
+
+
+def _backward_samples(make: Callable) -> list:
+    cases = []
+    for shape, axes, affine, centered in (
+        ((4, 6), (1,), (1, 6), True), ((4, 3, 2), (0, 2), (1, 3, 1), True), ((4, 6), (1,), (1, 6), False)
+    ):  # fmt: skip
+        x = make(4, 6)
+        v = x.reshape(shape)
+        centre = v.mean(axes, keepdims=True) if centered else np.zeros(v.mean(axes, keepdims=True).shape)
+        invstd = 1 / np.sqrt(((v - centre) ** 2).mean(axes, keepdims=True) + 0.1)
+        for weight in (make(math.prod(affine)), None):
+            cases.append(((make(4, 6), x, weight, centre, invstd, 0.1, shape, axes, affine, centered), {}))
+    return cases
+
+
+def _backward_reference(
+    g: Any, x: Any, weight: Any, centre: Any, invstd: Any, eps: float, shape: Shape, axes: Shape, affine: Shape,
+    centered: bool,
+) -> Any:  # fmt: skip
+    """The input's gradient by central differences along every coordinate."""
+    result, h = np.zeros_like(x), 1e-4
+    for place in np.ndindex(x.shape):
+        bump = np.zeros_like(x)
+        bump[place] = h
+        f = [_normal_reference(x + k * bump, weight, None, eps, shape, axes, affine, centered)[0] for k in (-2, -1, 1, 2)]
+        result[place] = (g * (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)).sum()
+    return (result,)
+
+
+normalize_layer.test(_seen((4, 6), (1,), (1, 6)), _normal_reference)
+normalize_group.test(_seen((2, 2, 2, 3), (2, 3), (1, 2, 2, 1)), _normal_reference)
+normalize_instance.test(_seen((2, 4, 3), (2,), (1, 4, 1)), _normal_reference)
+normalize_root.test(_seen((4, 6), (1,), (1, 6), False), _normal_reference)
+normalize_backward.test(_backward_samples, _backward_reference)
+batch_norm_training.test(
+    lambda make: [
+        ((make(4, 3, 2), make(3), make(3), make(3), make(3, low=0.5, high=2), 0.1, 0.01), {}),
+        ((make(5, 3), None, None, None, None, 0.1, 0.01), {}),
+    ],
+    _batch_reference,
+)
+batch_norm_evaluation.test(
+    lambda make: [
+        ((make(4, 3, 2), make(3), make(3), make(3), make(3, low=0.5, high=2), 0.01), {}),
+        ((make(5, 3), None, None, make(3), make(3, low=0.5, high=2), 0.01), {}),
+    ],
+    _evaluation_reference,
+)

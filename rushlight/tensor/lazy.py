@@ -1,0 +1,168 @@
+"""Lazy names: op families and function modules are imported when one of their names is first used.
+
+In: `catalog.py` (generated: public name -> where it is defined). Out: functions on demand. Invariant: the catalog only
+saves time: a name that it lacks is still found, by importing every family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..ops.registry import TABLE, Op
+from .catalog import METHODS, TORCH
+
+ROOT = __name__.split(".", 1)[0]
+_HERE = Path(__file__).parent
+
+
+def function_modules() -> list[str]:
+    """The modules of public functions, relative to the package, in alphabetical order."""
+    return [f"tensor.functions.{p.stem}" for p in sorted((_HERE / "functions").glob("[a-z]*.py"))]
+
+
+def load(place: str) -> Any:
+    """The function at "module:name": a row of an op family, or a function (or alias) of a module."""
+    path, name = place.split(":")
+    module = import_module(f"{ROOT}.{path}")
+    if path.startswith("ops."):
+        return TABLE[name]
+    found = getattr(module, "ALIASES", {}).get(name)
+    if found is not None:
+        return found
+    listed = {f.__name__: f for f in (*module.FUNCTIONS, *getattr(module, "METHODS", ()))}
+    return listed[name] if name in listed else getattr(module, name)
+
+
+def public(name: str) -> Any:
+    """A top-level function by name; None where there is none."""
+    place = TORCH.get(name)
+    if place is None:
+        place = complete()[0].get(name)
+    if place is None:
+        return None
+    if place.startswith("inplace:"):
+        from .methods import inplace_of
+
+        return inplace_of(place[8:])
+    return load(place)
+
+
+def method(name: str) -> Any:
+    """A method of Tensor by name; None where there is none."""
+    place = METHODS.get(name)
+    if place is None:
+        place = complete()[1].get(name)
+    if place is None:
+        return None
+    if place.startswith("inplace:"):
+        from .methods import inplace_of
+
+        return inplace_of(place[8:])
+    return as_method(load(place))
+
+
+def as_method(function: Any) -> Any:
+    """A row or function as an attribute of a class (rows are objects, which Python does not bind by itself)."""
+    if not isinstance(function, Op):
+        return function
+
+    def bound(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    bound.__name__ = bound.__qualname__ = function.__name__
+    bound.__doc__ = function.__doc__
+    return bound
+
+
+class Lazy:
+    """A class attribute that becomes the real method when it is first looked at."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        from .tensor import Tensor
+
+        function = method(self.name)
+        if function is None:
+            raise AttributeError(f"'{owner.__name__}' object has no attribute '{self.name}'")
+        setattr(Tensor, self.name, function)
+        return getattr(owner if instance is None else instance, self.name)
+
+
+_complete: list[tuple[dict[str, str], dict[str, str]]] = []
+
+
+def complete() -> tuple[dict[str, str], dict[str, str]]:
+    """(functions, methods) by name -> place, made by importing everything: what the catalog should say."""
+    if not _complete:
+        _complete.append(_everything())
+    return _complete[0]
+
+
+def _everything() -> tuple[dict[str, str], dict[str, str]]:
+    functions: dict[str, str] = {}
+    methods: dict[str, str] = {}
+    from ..ops import load_families
+
+    load_families()
+    for name, row in TABLE.items():
+        place = f"{row.body.__module__.split('.', 1)[1]}:{name}"
+        surfaces = row.surface.split()
+        if not place.startswith("ops."):
+            continue
+        if "torch" in surfaces:
+            functions[name] = place
+        if "Tensor" in surfaces:
+            methods[name] = place
+        if row.inplace:
+            methods[f"{name}_"] = f"inplace:{name}"
+            if "torch" in surfaces:
+                functions[f"{name}_"] = f"inplace:{name}"
+    for path in function_modules():
+        _add_module(path, functions, methods)
+    return functions, methods
+
+
+def _add_module(path: str, functions: dict[str, str], methods: dict[str, str]) -> None:
+    module = import_module(f"{ROOT}.{path}")
+    own: list[Callable] = list(getattr(module, "METHODS", ()))
+    functions.update({f.__name__: f"{path}:{f.__name__}" for f in module.FUNCTIONS})
+    methods.update({f.__name__: f"{path}:{f.__name__}" for f in own})
+    methods.update({f"{name}_": f"inplace:{name}" for name in getattr(module, "IN_PLACE", ())})
+    for alias, target in getattr(module, "ALIASES", {}).items():
+        functions[alias] = methods[alias] = f"{path}:{alias}"
+        if f"{target.__name__}_" in methods:
+            methods.setdefault(f"{alias}_", methods[f"{target.__name__}_"])
+
+
+def write_families() -> str:
+    """The text of ops/families.py as it should be now."""
+    complete()
+    found = {name: row.body.__module__.rsplit(".", 1)[1] for name, row in TABLE.items() if ".ops." in row.body.__module__}
+    lines = ['"""Which family defines a row. Generated: python -m rushlight.tensor.catalog"""', "", "from __future__ import annotations", "",
+             "FAMILY_OF: dict[str, str] = {"]  # fmt: skip
+    return "\n".join([*lines, *(f'    "{name}": "{found[name]}",' for name in sorted(found) if not name.startswith("restride_")), "}", ""])
+
+
+def write_catalog() -> str:
+    """The text of catalog.py as it should be now."""
+    functions, methods = complete()
+    lines = ['"""Where public names are defined. Generated: python -m rushlight.tensor.catalog"""', "", "from __future__ import annotations", ""]
+    for title, table in (("TORCH", functions), ("METHODS", methods)):
+        lines.append(f"{title}: dict[str, str] = {{")
+        lines.extend(f'    "{name}": "{table[name]}",' for name in sorted(table))
+        lines.extend(["}", ""])
+    lines += ['if __name__ == "__main__":', "    from rushlight.tensor.lazy import regenerate", "", "    regenerate()", ""]
+    return "\n".join(lines)
+
+
+def regenerate() -> None:
+    """Write both generated files."""
+    (_HERE / "catalog.py").write_text(write_catalog(), encoding="utf-8")
+    (_HERE.parent / "ops" / "families.py").write_text(write_families(), encoding="utf-8")
