@@ -200,7 +200,9 @@ class StateMixin:
                 errors.insert(0, _key_list("Missing", loading.missing))
         if errors:
             text = "\n\t".join(errors)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}")
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{text}"
+            )
         return _IncompatibleKeys(loading.missing, loading.unexpected)
 
     def _load_from_state_dict(
@@ -216,7 +218,13 @@ class StateMixin:
         """Load this module's own tensors, without those of its children."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(
-                state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+                state_dict,
+                prefix,
+                local_metadata,
+                strict,
+                missing_keys,
+                unexpected_keys,
+                error_msgs,
             )
         assign = local_metadata.get("assign_to_params_buffers", False)
         for name, own in self._own_state().items():
@@ -335,4 +343,3 @@ def _assignable(own: Any, given: Tensor) -> Tensor:
 def _key_list(kind: str, keys: list[str]) -> str:
     names = ", ".join(f'"{key}"' for key in keys)
     return f"{kind} key(s) in state_dict: {names}. "
-

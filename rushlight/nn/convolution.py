@@ -194,9 +194,7 @@ class _Conv(_ConvNd):
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, self.padding_mode)
             return convolve(input, weight, bias, self.stride, 0, self.dilation, self.groups)
-        return convolve(
-            input, weight, bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
@@ -262,9 +260,7 @@ class _ConvTranspose(_ConvNd):
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(
-                f'Only "zeros" padding mode is supported for {type(self).__name__}'
-            )
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         count = self._dimensions
         super().__init__(
             in_channels,
@@ -282,9 +278,7 @@ class _ConvTranspose(_ConvNd):
             dtype,
         )
 
-    def _output_padding(
-        self, input: Tensor, output_size: Sequence[int] | None
-    ) -> tuple[int, ...]:
+    def _output_padding(self, input: Tensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
         """The rows to add at the end so that `output_size` results."""
         if output_size is None:
             return self.output_padding
@@ -442,9 +436,7 @@ def _lazy_init(transposed: bool) -> Callable[..., None]:
     ) -> None:
         places = (stride, padding, output_padding, groups)
         options = {"bias": bias, "device": device, "dtype": dtype, "padding_mode": padding_mode}
-        _LazyConv.__init__(
-            self, out_channels, kernel_size, *places, dilation=dilation, **options
-        )
+        _LazyConv.__init__(self, out_channels, kernel_size, *places, dilation=dilation, **options)
 
     return transpose if transposed else plain
 

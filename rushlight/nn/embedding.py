@@ -33,9 +33,7 @@ class _Table(Module):
     padding_idx: int | None
     weight: Tensor
 
-    def _make_weight(
-        self, given: Tensor | None, freeze: bool, device: Any, dtype: Any
-    ) -> None:
+    def _make_weight(self, given: Tensor | None, freeze: bool, device: Any, dtype: Any) -> None:
         shape = (self.num_embeddings, self.embedding_dim)
         if given is None:
             values = rushlight.empty(shape, device=device, dtype=dtype)
@@ -43,9 +41,7 @@ class _Table(Module):
             self.reset_parameters()
             return
         if tuple(given.shape) != shape:
-            raise AssertionError(
-                "Shape of weight does not match num_embeddings and embedding_dim"
-            )
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
         self.weight = Parameter(given, requires_grad=not freeze)
 
     def reset_parameters(self) -> None:

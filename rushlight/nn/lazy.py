@@ -66,9 +66,7 @@ class LazyModuleMixin:
         """Initialise from the arguments of the first call, and become the ordinary class."""
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
-            raise RuntimeError(
-                f"module {module._get_name()} has not been fully initialized"
-            )
+            raise RuntimeError(f"module {module._get_name()} has not been fully initialized")
         module._initialize_hook.remove()
         module._load_hook.remove()
         del module._initialize_hook, module._load_hook
@@ -76,7 +74,5 @@ class LazyModuleMixin:
             module.__class__ = module.cls_to_become
 
 
-def _initialize_before_forward(
-    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def _initialize_before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     module._infer_parameters(module, args, kwargs)

@@ -510,9 +510,7 @@ class Module(StateMixin):
         extras += [self._forward_hooks_always_called] if always_call else []
         return add_hook(self._forward_hooks, hook, extras, prepend)
 
-    def register_full_backward_pre_hook(
-        self, hook: Hook, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Run `hook(module, grad_output)` before backward; it may return a new grad_output."""
         return add_hook(self._backward_pre_hooks, hook, [], prepend)
 

@@ -125,9 +125,7 @@ class _BatchNorm(_NormBase):
             mean, var = self.running_mean, self.running_var
         use_batch = training or (mean is None and var is None)
         factor = 0.0 if momentum is None else momentum
-        return F.batch_norm(
-            input, mean, var, self.weight, self.bias, use_batch, factor, self.eps
-        )
+        return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -378,8 +376,7 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 
@@ -445,9 +442,7 @@ class LocalResponseNorm(Module):
     torch.Size([1, 4, 3])
     """
 
-    def __init__(
-        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-    ) -> None:
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
         self.size = size
         self.alpha = alpha

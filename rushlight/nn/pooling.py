@@ -374,7 +374,9 @@ class _FractionalMaxPoolNd(Module):
         self.output_size = None if output_size is None else repeated(output_size, count)
         self.output_ratio = None if output_ratio is None else repeated(output_ratio, count)
         if output_size is None and output_ratio is None:
-            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+            raise ValueError(
+                f"{name} requires specifying either an output size, or a pooling ratio"
+            )
         if output_size is not None and output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
         ratios = self.output_ratio or ()

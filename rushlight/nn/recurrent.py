@@ -203,9 +203,7 @@ class RNNBase(Module):
         for index, (state, shape) in enumerate(zip(states, shapes, strict=True)):
             if tuple(state.shape) != shape:
                 name = "hidden" if len(shapes) == 1 else f"hidden[{index}]"
-                raise RuntimeError(
-                    f"Expected {name} size {shape}, got {list(state.shape)}"
-                )
+                raise RuntimeError(f"Expected {name} size {shape}, got {list(state.shape)}")
         return states
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
@@ -336,9 +334,7 @@ def _check_sizes(input_size: Any, hidden_size: Any, num_layers: int, proj_size: 
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:
-        raise ValueError(
-            "proj_size should be a positive integer or zero to disable projections"
-        )
+        raise ValueError("proj_size should be a positive integer or zero to disable projections")
     if proj_size >= hidden_size:
         raise ValueError("proj_size has to be smaller than hidden_size")
 

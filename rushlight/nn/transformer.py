@@ -109,9 +109,7 @@ class TransformerEncoderLayer(Module):
         """The sequence after both parts."""
 
         def attended(x: Tensor) -> Tensor:
-            attention = _attend(
-                self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal
-            )
+            attention = _attend(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
             return self.dropout1(attention)
 
         if self.norm_first:
@@ -180,9 +178,7 @@ class TransformerDecoderLayer(Module):
         """The sequence after all three parts."""
 
         def attended(x: Tensor) -> Tensor:
-            attention = _attend(
-                self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal
-            )
+            attention = _attend(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
             return self.dropout1(attention)
 
         def remembered(x: Tensor) -> Tensor:
@@ -337,9 +333,7 @@ class Transformer(Module):
         )
 
         def last_norm() -> LayerNorm:
-            return LayerNorm(
-                d_model, eps=layer_norm_eps, bias=bias, device=device, dtype=dtype
-            )
+            return LayerNorm(d_model, eps=layer_norm_eps, bias=bias, device=device, dtype=dtype)
 
         if custom_encoder is None:
             layer = TransformerEncoderLayer(*options)
@@ -398,9 +392,7 @@ class Transformer(Module):
         )
 
     @staticmethod
-    def generate_square_subsequent_mask(
-        sz: int, device: Any = None, dtype: Any = None
-    ) -> Tensor:
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
         """(sz, sz): minus infinity above the diagonal, 0 elsewhere.
 
         >>> import rushlight as rl

@@ -1,19 +1,25 @@
 """All rows by name, for code above: `from rushlight.ops import namespace as ops; ops.relu(x)`.
 
 A row whose family has not been imported yet is found through `FAMILY_OF` (generated with the catalog of public
-names), and failing that by importing every family.
+names), and failing that by importing every family. Names that are public functions over several rows (`batch_norm`,
+`dropout`) come from `FUNCTIONS`, which the tensor layer fills in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from . import load_families
 from .families import FAMILY_OF
-from .registry import TABLE, Op
+from .registry import TABLE
 
 
-def __getattr__(name: str) -> Op:
+FUNCTIONS: list[Callable[[str], Any]] = []  # how the tensor layer finds a public function by name
+
+
+def __getattr__(name: str) -> Any:
     row = TABLE.get(name)
     if row is None and name in FAMILY_OF:
         import_module(f".{FAMILY_OF[name]}", __package__)
@@ -21,6 +27,8 @@ def __getattr__(name: str) -> Op:
     if row is None and not name.startswith("_"):
         load_families()
         row = TABLE.get(name)
+    for find in FUNCTIONS if row is None else ():
+        row = find(name)
     if row is None:
         raise AttributeError(f"rushlight has no op row named {name!r}")
     globals()[name] = row

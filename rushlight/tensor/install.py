@@ -104,6 +104,7 @@ def install() -> dict[str, Callable]:
         setattr(Tensor, name, creation.new_like(name))
     Tensor.new_empty_strided = creation.new_empty_strided  # type: ignore[attr-defined]
     _install_operators()
+    namespace.FUNCTIONS.append(lazy.public)
     return functions()
 
 

@@ -97,7 +97,9 @@ def assert_same_call(
             assert_close(expected.grad, actual.grad, f"gradient {place}", 5 * tolerance)
 
 
-def rand(*shape: int, grad: bool = True, seed: int = 0, low: float = -1.5, high: float = 1.5) -> Any:
+def rand(
+    *shape: int, grad: bool = True, seed: int = 0, low: float = -1.5, high: float = 1.5
+) -> Any:
     """A fixed oracle tensor of uniform values."""
     generator = np.random.default_rng([seed, *shape])
     values = generator.uniform(low, high, shape).astype(np.float32)

@@ -205,9 +205,7 @@ ATTENTION = [
     case("TransformerEncoderLayer", 8, 2, 16, 0.0, inputs=(5, 3, 8)),
     case("TransformerEncoderLayer", 8, 2, 16, 0.0, "gelu", norm_first=True, inputs=(5, 8)),
     case("TransformerDecoderLayer", 8, 2, 16, 0.0, bias=False, inputs=((4, 3, 8), (5, 3, 8))),
-    case(
-        "Transformer", 8, 2, 1, 2, 16, 0.0, batch_first=True, inputs=((3, 4, 8), (3, 5, 8))
-    ),
+    case("Transformer", 8, 2, 1, 2, 16, 0.0, batch_first=True, inputs=((3, 4, 8), (3, 5, 8))),
 ]
 ALL = (
     ACTIVATIONS

@@ -17,9 +17,7 @@ def _check(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeroes each element with probability p and scales the others by 1 / (1 - p).
 
     Follows `torch.nn.functional.dropout` and Srivastava et al., JMLR 15 (2014).
@@ -118,9 +116,7 @@ def _alpha_dropout(
     if p == 1:
         return _apply(input, rushlight.zeros_like(input), inplace)
     mask = (
-        _channel_mask(input, p)
-        if whole_channels
-        else rushlight.empty_like(input).bernoulli_(1 - p)
+        _channel_mask(input, p) if whole_channels else rushlight.empty_like(input).bernoulli_(1 - p)
     )
     alpha = 1.7580993408473766  # minus the limit of selu at minus infinity
     scale = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))

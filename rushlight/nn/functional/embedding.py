@@ -137,7 +137,9 @@ def _bags(
         numbers = rushlight.arange(input.size(0), device=input.device)
         return input.reshape(-1), numbers.repeat_interleave(input.size(1)), input.size(0)
     if input.dim() != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+        raise ValueError(
+            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}"
+        )
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.dim() != 1:
@@ -169,7 +171,7 @@ def _check_factors(input: Tensor, factors: Tensor, mode: str) -> None:
 def _bag_maximum(rows: Tensor, bags: Tensor, counted: Tensor, count: int) -> Tensor:
     """The maximum of each bag and column; the first of equal rows takes the gradient."""
     place = rushlight.arange(bags.numel(), device=bags.device)
-    member = (bags.unsqueeze(0) == rushlight.arange(count, device=bags.device).unsqueeze(1))
+    member = bags.unsqueeze(0) == rushlight.arange(count, device=bags.device).unsqueeze(1)
     member = (member & counted).unsqueeze(2)
     lowest: Any = float("-inf")
     values = rushlight.where(member, rows.detach().unsqueeze(0), lowest)

@@ -13,9 +13,7 @@ from rushlight.ops import namespace as _ops
 linear = _ops.linear
 
 
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y_o = x1^T W_o x2 + b_o.
 
     Shapes: input1 (*, I), input2 (*, J), weight (O, I, J), bias (O), result (*, O).
@@ -48,7 +46,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     kind = rushlight.promote_types(x1.dtype, x2.dtype)
     if not kind.is_floating_point:
-        raise RuntimeError("expected common dtype to be floating point, yet common dtype is " + str(kind))
+        raise RuntimeError(
+            "expected common dtype to be floating point, yet common dtype is " + str(kind)
+        )
     x1, x2 = rushlight.broadcast_tensors(x1.to(kind), x2.to(kind))
     first = x1 / x1.norm(dim=dim, keepdim=True).clamp(min=eps)
     second = x2 / x2.norm(dim=dim, keepdim=True).clamp(min=eps)

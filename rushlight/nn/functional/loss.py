@@ -109,9 +109,7 @@ def _check_linear_cross_entropy(
         )
     outer = tuple(linear_weight.shape[:-1])
     if linear_bias is not None and tuple(linear_bias.shape) != outer:
-        raise RuntimeError(
-            f"expected linear_bias shape {outer}, got {tuple(linear_bias.shape)}"
-        )
+        raise RuntimeError(f"expected linear_bias shape {outer}, got {tuple(linear_bias.shape)}")
     if len(outer) > 1 and input.dim() == 1:
         raise RuntimeError(
             f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} "
@@ -343,9 +341,7 @@ def _matching_variance(variance: Tensor, input: Tensor) -> Tensor:
     if tuple(input.shape[:-1]) == tuple(variance.shape):
         return variance.unsqueeze(-1)
     if input.dim() == variance.dim():
-        differing = [
-            b for a, b in zip(input.shape, variance.shape, strict=True) if a != b
-        ]
+        differing = [b for a, b in zip(input.shape, variance.shape, strict=True) if a != b]
         if sum(differing) == 1:
             return variance
     raise ValueError("var is of incorrect size")

@@ -20,7 +20,9 @@ def _verify_batch_size(size: Sequence[int]) -> None:
     for length in size[2:]:
         values *= length
     if values == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {size}"
+        )
 
 
 def batch_norm(
@@ -45,9 +47,7 @@ def batch_norm(
     """
     if training:
         _verify_batch_size(input.shape)
-    return _ops.batch_norm(
-        input, weight, bias, running_mean, running_var, training, momentum, eps
-    )
+    return _ops.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
 def instance_norm(
@@ -67,8 +67,7 @@ def instance_norm(
             positions *= length
         if positions == 1:
             raise ValueError(
-                "Expected more than 1 spatial element when training, got input size "
-                f"{input.shape}"
+                f"Expected more than 1 spatial element when training, got input size {input.shape}"
             )
     return _ops.instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps
@@ -87,9 +86,7 @@ def group_norm(
         raise RuntimeError(
             f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
         )
-    _verify_batch_size(
-        [input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]]
-    )
+    _verify_batch_size([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
     return _ops.group_norm(input, num_groups, weight, bias, eps)
 
 

@@ -108,9 +108,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _adaptive_max_pool(row: Callable[..., Any], dimensions: int) -> Any:
-    def adaptive_max_pool(
-        input: Tensor, output_size: Any, return_indices: bool = False
-    ) -> Any:
+    def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         size = _adaptive_size(input, output_size, dimensions)
         values, indices = row(input, size)
         return (values, indices) if return_indices else values
@@ -193,9 +191,7 @@ def _unpool_size(
     """The spatial size before pooling; several are possible, the default is the smallest."""
     dimensions = len(kernel)
     own = input.shape[-dimensions:]
-    default = [
-        (own[k] - 1) * stride[k] + kernel[k] - 2 * padding[k] for k in range(dimensions)
-    ]
+    default = [(own[k] - 1) * stride[k] + kernel[k] - 2 * padding[k] for k in range(dimensions)]
     if output_size is None:
         return default
     given = list(output_size)[-dimensions:] if len(output_size) != dimensions else list(output_size)
@@ -241,9 +237,7 @@ def _max_unpool(
             + ")"
         )
     first = input.dim() - dimensions
-    empty = rushlight.zeros(
-        (*input.shape[:first], plane), dtype=input.dtype, device=input.device
-    )
+    empty = rushlight.zeros((*input.shape[:first], plane), dtype=input.dtype, device=input.device)
     filled = empty.scatter(first, indices.flatten(first), input.flatten(first))
     return filled.unflatten(first, size)
 

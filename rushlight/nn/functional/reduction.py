@@ -18,8 +18,7 @@ def legacy_string(size_average: bool | None, reduce: bool | None) -> str:
     reduce = True if reduce is None else reduce
     meant = "none" if not reduce else "mean" if size_average else "sum"
     warnings.warn(
-        "size_average and reduce args will be deprecated, "
-        f"please use reduction='{meant}' instead.",
+        f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.",
         stacklevel=3,
     )
     return meant

@@ -78,9 +78,7 @@ def _sample_linear(input: Tensor, places: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _sample_cubic(
-    input: Tensor, places: Sequence[Tensor], padding: str, align: bool
-) -> Tensor:
+def _sample_cubic(input: Tensor, places: Sequence[Tensor], padding: str, align: bool) -> Tensor:
     """Blend the 4 x 4 neighbours; here the neighbours, not the point, are padded."""
     lows = [place.detach().floor() for place in places]
     weights = [cubic_weights(p - low) for p, low in zip(places, lows, strict=True)]
@@ -178,18 +176,14 @@ def _check_grid(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> No
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
 
 
-def affine_grid(
-    theta: Tensor, size: Sequence[int], align_corners: bool | None = None
-) -> Tensor:
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The grid that `grid_sample` needs to apply the affine maps `theta`.
 
     Shapes: theta (N, 2, 3) with size (N, C, H, W), result (N, H, W, 2); or theta (N, 3, 4) with
     size (N, C, D, H, W), result (N, D, H, W, 3). Follows `torch.nn.functional.affine_grid`.
     """
     if not theta.is_floating_point():
-        raise ValueError(
-            f"Expected theta to have floating point type, but got {theta.dtype}"
-        )
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     dimensions = len(size) - 2
     if dimensions not in (2, 3):
         raise NotImplementedError(

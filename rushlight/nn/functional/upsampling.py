@@ -207,9 +207,7 @@ def _target_size(
         )
     if size is not None:
         if recompute:
-            raise ValueError(
-                "recompute_scale_factor is not meaningful with an explicit size."
-            )
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         sizes = [int(length) for length in _per_dimension(size, input, "output size")]
         factors: list[float | None] = [None] * len(sizes)
     else:
