@@ -242,12 +242,12 @@ class OpGradFn(GradFn):
         if name.endswith("_layout"):
             value = self.args[self.row._by_name[name[:-7]]]
             return [_layout(v) for v in value] if isinstance(value, list) else _layout(value)
+        if name == "grads":
+            return grads
         number = int(name[-1]) if name[-1].isdigit() else 0
         if name[0] == "g":
             grad = grads[number]
             return grad if grad is not None else TAPE_HOOKS.zeros(self.layouts[number])
-        if name == "grads":
-            return grads
         if name.startswith("needs_"):
             return self.slots[self.row._by_name[name[6:]]] is not None
         return self.outputs[number].unpack(self, maker)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
-from rushlight.codegen.contraction_plan import ITEM_BYTES, Plan
+from rushlight.codegen.contraction_plan import ITEM_BYTES, Loop, Plan
 from rushlight.codegen.contraction_tile import STORED, TileEmitter, TileShape, Writer
 from rushlight.codegen.isa import Isa
 
@@ -33,6 +33,9 @@ class PackEmitter(TileEmitter):
         self.item = ITEM_BYTES[dtype]
         self.row = plan.tile.vectors * shape.lanes * self.item
         self.element, self.run = STORED[dtype], f"<{shape.lanes} x {STORED[dtype]}>"
+
+        # Steps of the innermost loop that are laid down together, side by side in each lane.
+        self.group = 2 if plan.paired else 1
 
     def emit(self, name: str) -> str:
         """The whole function."""
@@ -56,22 +59,42 @@ class PackEmitter(TileEmitter):
 
         def body(_: str, here: list[str]) -> list[str]:
             if innermost:
-                self._copy_row(here)
+                self._copy_rows(here)
             else:
                 self._copy(level + 1, here, name)
             return [
-                self.writer.move(here[0], inner * self.row),
-                self.writer.move(here[1], self._steps(level)[1]),
+                self.writer.move(here[0], step * inner * self.row),
+                self.writer.move(here[1], step * self._steps(level)[1]),
             ]
 
-        self.writer.loop(limit, 1, [("ptr", pointer) for pointer in pointers], body)
+        step = self.group if innermost else 1
+        self.writer.loop(limit, step, [("ptr", pointer) for pointer in pointers], body)
 
-    def _copy_row(self, pointers: list[str]) -> None:
+    def _copy_rows(self, pointers: list[str]) -> None:
+        """One row of the panel, or two interleaved."""
+        stride = self._steps(len(self.plan.sums) - 1)[1]
         for vector in range(self.shape.vectors):
             ahead = self._bytes(1, 0, vector)
-            value = self._raw_vector(self.writer.move(pointers[1], ahead), self.dtypes[1], vector)
-            place = self.writer.move(pointers[0], ahead)
-            self.writer.line(f"store {self.run} {value}, ptr {place}, align {self.item}")
+            rows = [
+                self._raw_vector(
+                    self.writer.move(pointers[1], ahead + step * stride), self.dtypes[1], vector
+                )
+                for step in range(self.group)
+            ]
+            self._put(self.writer, rows, self.writer.move(pointers[0], self.group * ahead))
+
+    def _put(self, writer: Writer, rows: list[str], place: str) -> None:
+        """Store a vector, or two interleaved element by element."""
+        kind, value = self.run, rows[0]
+        if len(rows) == 2:
+            lanes = self.shape.lanes
+            order = ", ".join(f"i32 {i}, i32 {lanes + i}" for i in range(lanes))
+            kind = f"<{2 * lanes} x {self.element}>"
+            value = writer.value(
+                f"shufflevector {self.run} {rows[0]}, {self.run} {rows[1]}, "
+                f"<{2 * lanes} x i32> <{order}>"
+            )
+        writer.line(f"store {kind} {value}, ptr {place}, align {self.item}")
 
     # Columns that are runs of memory.
 
@@ -90,12 +113,13 @@ class PackEmitter(TileEmitter):
 
         def columns(first: str, number: int) -> None:
             there = writer.move(source, writer.value(f"mul i64 {first}, {apart}"))
-            place = writer.move(target, writer.value(f"mul i64 {first}, {self.item}"))
+            width = self.group * self.item
+            place = writer.move(target, writer.value(f"mul i64 {first}, {width}"))
             start = "0"
             if number == lanes and whole != "0":
                 self._each(start, whole, lanes, (place, there), self._square(stem, apart))
                 start = whole
-            self._each(start, steps, 1, (place, there), self._gather(stem, apart, number))
+            self._each(start, steps, self.group, (place, there), self._gather(stem, apart, number))
 
         def vector(index: str, _: list[str]) -> list[str]:
             columns(writer.value(f"mul i64 {index}, {lanes}"), lanes)
@@ -158,21 +182,22 @@ class PackEmitter(TileEmitter):
                     for one, other in zip(rows[:half], rows[half:], strict=True)
                     for order in (low, high)
                 ]
-            for number, row in enumerate(rows):
+            for number in range(0, lanes, self.group):
                 place = writer.move("%a", number * self.row)
-                writer.line(f"store {self.run} {row}, ptr {place}, align {self.item}")
+                self._put(writer, rows[number : number + self.group], place)
 
         return self._piece(f"{stem}_square", body)
 
     def _gather(self, stem: str, apart: int, number: int) -> str:
-        """One step of the sum in `number` columns, element by element."""
+        """One step of the sum (or two neighbours) in `number` columns, element by element."""
+        element = "i32" if self.group == 2 else self.element
 
         def body(writer: Writer) -> None:
             for lane in range(number):
                 source = writer.move("%b", lane * apart)
-                value = writer.value(f"load {self.element}, ptr {source}, align {self.item}")
-                place = writer.move("%a", lane * self.item)
-                writer.line(f"store {self.element} {value}, ptr {place}, align {self.item}")
+                value = writer.value(f"load {element}, ptr {source}, align {self.item}")
+                place = writer.move("%a", lane * self.group * self.item)
+                writer.line(f"store {element} {value}, ptr {place}, align {self.item}")
 
         return self._piece(f"{stem}_gather{number}", body)
 
@@ -181,11 +206,15 @@ def packed_view(plan: Plan) -> Plan:
     """The plan as its tiles see it: B lies in a packed panel."""
     if not plan.packed:
         return plan
-    step = plan.tile.vectors * plan.tile.lanes
-    sums = list(plan.sums)
+    group = 2 if plan.paired else 1
+    inner = plan.sums[-1]
+    far = (group * inner.strides[0], *inner.strides[1:])
+    sums = [*plan.sums[:-1], Loop(inner.extent // group, far)]
+    step = group * plan.tile.vectors * plan.tile.lanes
     for level in range(len(sums) - 1, plan.cut - 1, -1):
         strides = sums[level].strides
         sums[level] = replace(sums[level], strides=(strides[0], step, *strides[2:]))
         step *= sums[level].extent
-    vector_strides = (plan.vector_strides[0], 1, *plan.vector_strides[2:])
-    return replace(plan, sums=tuple(sums), vector_strides=vector_strides)
+    vector_strides = (plan.vector_strides[0], group, *plan.vector_strides[2:])
+    block = plan.block // group if plan.cut == len(sums) - 1 else plan.block
+    return replace(plan, sums=tuple(sums), vector_strides=vector_strides, block=block)

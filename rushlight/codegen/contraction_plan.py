@@ -54,7 +54,7 @@ PANEL_BYTES = 96 * 1024
 PACK_STRIDE = 1024
 PACK_ROW_TILES = 4
 # Sums that cannot be cut (C is narrower than the accumulator) have panels of at most this length.
-LONGEST_WHOLE_SUM = 2048
+LONGEST_WHOLE_SUM = 4096
 # What bringing one element of A or B into a task costs, in multiplications: read, or packed.
 READ_COST = 6
 PACK_COST = 20
@@ -97,7 +97,8 @@ class Plan:
     `edge_rows` and `edge_columns` are the sizes of the last tile where it is smaller, else 0.
     The sum is cut at loop `cut` into blocks of `block` steps: the loops before it and its blocks
     are run by the driver, the rest by the tile. With `packed` the driver copies each panel of B
-    before its row tiles run. `grid` is the number of steps of the flat (batch, row, column) loops
+    before its row tiles run; with `paired` it interleaves rows two by two, for instructions that sum
+    two products of bfloat16 at once. `grid` is the number of steps of the flat (batch, row, column) loops
     that make one task.
     """
 
@@ -116,6 +117,7 @@ class Plan:
     block: int
     grid: tuple[int, int, int]
     packed: bool = False
+    paired: bool = False
 
     @property
     def turned(self) -> bool:
@@ -190,10 +192,11 @@ def make_plan(spec: Contraction, isa: Isa) -> Plan:
         block=sums[0].extent,
         grid=(1, 1, 1),
     )
-    plan = _block_sum(plan)
+    plan = _block_sum(replace(plan, paired=isa.bf16_dot and _may_pair(plan)))
     plan = replace(plan, grid=_choose_grid(plan))
     worth = _scattered(plan) and plan.grid[1] >= PACK_ROW_TILES
-    return replace(plan, packed=count(sums) > 0 and (plan.turned or worth))
+    needed = plan.turned or plan.paired
+    return replace(plan, packed=count(sums) > 0 and (needed or worth))
 
 
 def _far_to_near(loops: list[Loop]) -> tuple[Loop, ...]:
@@ -365,6 +368,16 @@ def _multiples(strides: tuple[int, ...], steps: int) -> tuple[tuple[int, ...], .
     return tuple(tuple(stride * step for stride in strides) for step in range(steps))
 
 
+def _may_pair(plan: Plan) -> bool:
+    """Whether both operands are bfloat16 and the sum can be taken two neighbours at a time."""
+    spec, inner = plan.spec, plan.sums[-1]
+    if (spec.dtype_a, spec.dtype_b) != ("bfloat16", "bfloat16") or plan.tile.lanes == 1:
+        return False
+    fits = spec.dtype_c == spec.accumulator or count(plan.sums) <= LONGEST_WHOLE_SUM
+    along = plan.vector_strides[:2] == (0, 1) or (plan.turned and inner.strides[1] == 1)
+    return fits and along and inner.strides[0] == 1 and inner.extent % 2 == 0 < inner.extent
+
+
 def _block_sum(plan: Plan) -> Plan:
     """Cut a long sum so that a tile-wide panel of B fits in cache while rows stream past it.
 
@@ -372,7 +385,7 @@ def _block_sum(plan: Plan) -> Plan:
     where each panel meets one row tile only.
     """
     spec, tile = plan.spec, plan.tile
-    once = count(plan.rows) == 1 and not plan.turned
+    once = count(plan.rows) == 1 and not (plan.turned or plan.paired)
     if spec.dtype_c != spec.accumulator or count(plan.sums) == 0 or once:
         return plan
     budget = PANEL_BYTES // (tile.vectors * tile.lanes * ITEM_BYTES[spec.dtype_b])
@@ -424,8 +437,8 @@ def _scattered(plan: Plan) -> bool:
     Rows far apart cost a page each and, with strides of large powers of two, share so few sets of
     the cache that the panel does not stay in it.
     """
-    if plan.turned or plan.vector_strides[:2] != (0, 1):
-        return plan.turned
+    if plan.turned or plan.paired or plan.vector_strides[:2] != (0, 1):
+        return plan.turned or plan.paired
     item = ITEM_BYTES[plan.spec.dtype_b]
     width = plan.tile.vectors * plan.tile.lanes
     fits = plan.panel_steps * width * item <= 2 * PANEL_BYTES

@@ -157,11 +157,14 @@ class TileEmitter:
         self.extras = extra_buffers(self.spec)
         dtypes = (self.spec.dtype_a, self.spec.dtype_b, self.spec.dtype_c)
         self.dtypes = dtypes + tuple(step.dtype for step in self.extras)
+        self.steps = "%steps"
 
     def emit(self, name: str) -> str:
         """The whole function."""
         writer = self.writer
         total = self._start()
+        if self.plan.paired and self.plan.cut == len(self.plan.sums) - 1:
+            self.steps = self.writer.value("lshr i64 %steps, 1")
         if count(self.plan.sums):
             total = self._sum(0, self.plan.cut, ["%a", "%b"], total)
         self._finish(total)
@@ -208,20 +211,34 @@ class TileEmitter:
         value = self.writer.value(f"load {STORED[dtype]}, ptr {pointer}, align {align}")
         return self._splat(widen(self.writer, value, 0, dtype, self.spec.accumulator))
 
-    def _splat(self, scalar: str) -> str:
-        lanes = self.shape.lanes
-        one = self.writer.value(f"insertelement {self.vector} poison, {self.kind} {scalar}, i64 0")
+    def _splat(self, scalar: str, kind: str = "") -> str:
+        lanes, kind = self.shape.lanes, kind or self.kind
+        vector = f"<{lanes} x {kind}>"
+        one = self.writer.value(f"insertelement {vector} poison, {kind} {scalar}, i64 0")
         return self.writer.value(
-            f"shufflevector {self.vector} {one}, {self.vector} poison, "
+            f"shufflevector {vector} {one}, {vector} poison, "
             f"<{lanes} x i32> zeroinitializer"
         )
 
     def _operand(self, pointer: str, operand: int, row: int, vector: int, ahead: int) -> str:
         """Row and vector of an operand, loaded or broadcast as its strides say."""
         address = self.writer.move(pointer, self._bytes(operand, row, vector) + ahead)
+        if self.plan.paired and operand < 2:
+            return self._load_pairs(address, operand)
         if self.plan.vector_strides[operand] == 0:
             return self._load_scalar(address, operand)
         return self._load_vector(address, operand, vector)
+
+    def _load_pairs(self, address: str, operand: int) -> str:
+        """Two neighbours of the sum in every lane: one pair of A broadcast, `lanes` pairs of B."""
+        lanes = self.shape.lanes
+        kind = f"<{lanes} x i32>"
+        if operand == 1:
+            value = self.writer.value(f"load {kind}, ptr {address}, align 2")
+        else:
+            pair = self.writer.value(f"load i32, ptr {address}, align 2")
+            value = self._splat(pair, "i32")
+        return self.writer.value(f"bitcast {kind} {value} to <{2 * lanes} x bfloat>")
 
     # The sum.
 
@@ -247,6 +264,14 @@ class TileEmitter:
 
     def _multiply_add(self, left: str, right: str, total: str) -> str:
         vector, lanes = self.vector, self.shape.lanes
+        if self.plan.paired:
+            pairs = f"<{2 * lanes} x bfloat>"
+            return self.writer.call(
+                vector,
+                f"llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}",
+                f"{vector}, {pairs}, {pairs}",
+                f"{vector} {total}, {pairs} {left}, {pairs} {right}",
+            )
         if self.floating and self.isa.fma:
             return self.writer.call(
                 vector,
@@ -266,7 +291,7 @@ class TileEmitter:
     def _sum(self, depth: int, level: int, pointers: list[str], total: list[str]) -> list[str]:
         """The nest of sum loops from `level` inwards; depth 0 is the cut loop."""
         cut = depth == 0 and self.plan.blocked
-        limit: str | int = "%steps" if cut else self.plan.sums[level].extent
+        limit: str | int = self.steps if cut else self.plan.sums[level].extent
         if level < len(self.plan.sums) - 1:
             return self._run(level, limit, 1, pointers, total)[2:]
         unroll = self._unroll(self.plan.sums[level].extent, cut)
@@ -327,8 +352,8 @@ class TileEmitter:
         writer = self.writer
         kinds = ["ptr", "ptr"] + [self.vector] * len(total)
         state = pointers + total
-        whole = writer.value(f"and i64 %steps, {-unroll}")
-        rest = writer.value(f"and i64 %steps, {unroll - 1}")
+        whole = writer.value(f"and i64 {self.steps}, {-unroll}")
+        rest = writer.value(f"and i64 {self.steps}, {unroll - 1}")
         for limit, turn in ((whole, unroll), (rest, 1)):
             present = writer.value(f"icmp ne i64 {limit}, 0")
 

@@ -154,26 +154,29 @@ class Program:
                 slots[place] = (arena_slot, self.arena.offsets.get(place, 0))
         return slots
 
-    def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
-        """A fresh buffer for each output."""
+    def environment(self, leaves: list[Buffer]) -> tuple[list[Buffer], list[int], Any]:
+        """Fresh outputs and arena for one run: (everything that must stay alive, addresses, place -> flat array)."""
         made = [Buffer(size) for size in self.sizes]
-        arena = Buffer(self.arena.size)
-        given = [leaves[k] for k in self.leaf_places]
         ones = [_one(name) for name in sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})]
-        holders = [*given, *made, *ones, arena]
-        addresses = [b.address for b in holders]
+        holders = [*(leaves[k] for k in self.leaf_places), *made, *ones, Buffer(self.arena.size)]
 
-        def environment(place: int) -> np.ndarray:
+        def flat(place: int) -> np.ndarray:
             slot, offset = self.slots[place]
             kind = self.plan.memories[place].dtype.numpy
-            flat = holders[slot].numpy()[offset:]
-            return flat[: len(flat) // kind.itemsize * kind.itemsize].view(kind)
+            whole = holders[slot].numpy()[offset:]
+            return whole[: len(whole) // kind.itemsize * kind.itemsize].view(kind)
 
+        return holders, [b.address for b in holders], flat
+
+    def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
+        """A fresh buffer for each output."""
+        holders, addresses, flat = self.environment(leaves)
         for segment in self.segments:
-            failure = segment.run(addresses, scalars, environment)
+            failure = segment.run(addresses, scalars, flat)
             if failure is not None:
                 self._raise(failure)
-        return made
+        first = len(self.leaf_places)
+        return holders[first : first + len(self.sizes)]
 
     def _raise(self, failure: Failure) -> None:
         """What a kernel reported: a bad index (by the site that checked it) or an integer division by zero."""

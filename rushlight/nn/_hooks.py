@@ -28,7 +28,12 @@ class HookTables:
         self.backward_pre: OrderedDict[int, Hook] = OrderedDict()
         self.with_kwargs: OrderedDict[int, bool] = OrderedDict()
         self.always_called: OrderedDict[int, bool] = OrderedDict()
-        self.active = False
+        self.active = False  # whether any of the four tables of hooks may have an entry
+
+    def refresh(self) -> None:
+        """Notice that the last hook was removed."""
+        tables = (self.forward, self.forward_pre, self.backward, self.backward_pre)
+        self.active = any(tables)
 
 
 for_all_modules = HookTables()
@@ -207,6 +212,7 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     Order: hooks of all modules, then the module's own; pre-hooks, forward, hooks. Hooks that were
     registered with `always_call=True` also run when forward raises.
     """
+    for_all_modules.refresh()
     called: set[int] = set()
     try:
         return _call_inside(module, args, kwargs, called)

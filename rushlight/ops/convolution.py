@@ -240,9 +240,18 @@ def spread(value: Any, rank: int, name: str) -> Sizes:
     return values
 
 
-@lru_cache(4096)
+def fixed(value: Any) -> Any:
+    """A list as a tuple, which can be a key."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def geometry(kernel: Sizes, stride: Any, padding: Any, dilation: Any, groups: int) -> Geometry:
     """The arguments of a convolution with everything spelt out; RuntimeError for what makes no sense."""
+    return _geometry(tuple(kernel), fixed(stride), fixed(padding), fixed(dilation), groups)
+
+
+@lru_cache(4096)
+def _geometry(kernel: Sizes, stride: Any, padding: Any, dilation: Any, groups: int) -> Geometry:
     rank = len(kernel)
     steps, widths = spread(stride, rank, "stride"), spread(dilation, rank, "dilation")
     if isinstance(padding, str):
@@ -419,7 +428,7 @@ def _convolution_row(rank: int) -> Op:
     name = f"conv{rank}d"
 
     def body(input: Value, weight: Value, bias: Value | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Value:
-        way = geometry(tuple(weight.shape[2:]), stride, padding, dilation, groups)
+        way = geometry(weight.shape[2:], stride, padding, dilation, groups)
         _check(name, input, weight, bias, rank, groups, False)
         x = input if input.ndim == rank + 2 else b.reshape(input, (1, *input.shape))
         _check_size(x.shape[2:], weight.shape[2:], way)
@@ -442,13 +451,13 @@ def _convolution_row(rank: int) -> Op:
 
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
-        way = geometry(tuple(weight.shape[2:]), stride, padding, dilation, groups)
+        way = geometry(weight.shape[2:], stride, padding, dilation, groups)
         made = conv_input_gradient(_batched(g, rank), conjugate(weight), input_layout.shape[-rank:], way)
         return made.reshape(input_layout.shape)
 
     @row.vjp("weight")
     def _(g, input, weight_layout, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
-        way = geometry(tuple(weight_layout.shape[2:]), stride, padding, dilation, groups)
+        way = geometry(weight_layout.shape[2:], stride, padding, dilation, groups)
         return conv_weight_gradient(_batched(g, rank), conjugate(_batched(input, rank)), weight_layout.shape[2:], way)
 
     @row.vjp("bias")
@@ -491,13 +500,13 @@ def _transposed_row(rank: int) -> Op:
 
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
-        way = geometry(tuple(weight.shape[2:]), stride, padding, dilation, groups)
+        way = geometry(weight.shape[2:], stride, padding, dilation, groups)
         made = conv_forward(_batched(g, rank), conjugate(weight), way, input_layout.shape[-rank:])
         return made.reshape(input_layout.shape)
 
     @row.vjp("weight")
     def _(g, input, weight_layout, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
-        way = geometry(tuple(weight_layout.shape[2:]), stride, padding, dilation, groups)
+        way = geometry(weight_layout.shape[2:], stride, padding, dilation, groups)
         return conv_weight_gradient(conjugate(_batched(input, rank)), _batched(g, rank), weight_layout.shape[2:], way)
 
     @row.vjp("bias")

@@ -13,12 +13,11 @@ from math import prod
 import numpy as np
 
 from ..base import dtype as dtypes
-from ..base.layout import broadcast_shapes, normalize_axis
+from ..base.layout import broadcast_shapes
 from ..graph import build as b
 from ..graph.node import Node
 from .common import TYPE_NAMES, opmath
-from .core import full, where
-from .registry import Scalar, Value, Values, op
+from .registry import Value, Values, op
 
 # --- addresses ------------------------------------------------------------------------------------------------------
 
@@ -49,10 +48,13 @@ def extents_after(shape: Sequence[int], axis: int) -> int:
     return prod(shape[axis + 1 :])
 
 
-def index_addresses(shape: Sequence[int], indices: Sequence[Node], dims: Sequence[int], place: int) -> Node:
+def index_addresses(
+    shape: Sequence[int], indices: Sequence[Node], dims: Sequence[int], place: int, wraps: bool = True
+) -> Node:
     """The flat addresses of x[..., indices, ...]: indices[k] stands at dimension dims[k] of x.
 
-    The broadcast indices' dimensions come before the rest's number `place`. IndexError where they do not broadcast.
+    The broadcast indices' dimensions come before the rest's number `place`. Negative positions count from the end if
+    they may (`wraps`). IndexError where the indices do not broadcast.
     """
     try:
         among = broadcast_shapes(*[i.shape for i in indices])
@@ -70,7 +72,7 @@ def index_addresses(shape: Sequence[int], indices: Sequence[Node], dims: Sequenc
     for index, d in zip(indices, dims):
         if shape[d] == 0 and prod(among):
             raise IndexError("index is out of bounds for dimension with size 0")
-        part = part_of_address(b.cast(index, dtypes.int64), shape[d], extents_after(shape, d), numel)
+        part = part_of_address(b.cast(index, dtypes.int64), shape[d], extents_after(shape, d), numel, wraps)
         tail = len(sizes) - place
         lead = len(among) - index.ndim
         part = b.reshape(part, (*(1,) * (place + lead), *index.shape, *(1,) * tail))

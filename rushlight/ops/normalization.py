@@ -21,7 +21,7 @@ from .common import opmath, require_kind
 from .core import sum as sum_
 from .core import sum_to
 from .elementary import rsqrt
-from .reduction import counted, mean, squared_deviations, var
+from .reduction import counted, mean, squared_deviations
 from .registry import Op, Scalar, Value, op
 
 Shape = tuple[int, ...]
@@ -68,11 +68,30 @@ def _normalizer(kind: str, grad_name: str) -> Op:
         return b.cast(b.reshape(y, input.shape), input.dtype), centre, invstd
 
     @row.vjp("input", "weight", "bias")
-    def _(g0, out1, out2, input, weight, bias_layout, eps, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
-        made = normalize_backward(g0, input, weight, out1, out2, eps, shape, axes, affine, centered)
-        return made[0], *_like_parameters(made, weight, bias_layout)
+    def _(g0, grads, out1, out2, input, weight, bias_layout, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
+        made = normalize_backward(g0, input, weight, out1, out2, shape, axes, affine, centered)
+        through = _through_statistics(grads[1] if centered else None, grads[2], out1, out2, input, shape, axes)
+        return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
 
     return row
+
+
+def _through_statistics(
+    to_centre: Any, to_invstd: Any, centre: Any, invstd: Any, input: Any, shape: Shape, axes: Shape
+) -> Any:
+    """The input's gradient by way of the mean and of 1 / deviation as results of their own (None: by neither)."""
+    parts, count = [], counted(shape, axes)
+    if to_centre is not None:
+        parts.append((to_centre / count).expand(shape))
+    if to_invstd is not None:
+        gap = input.reshape(shape) - centre
+        parts.append(gap * (to_invstd * invstd * invstd * invstd * (-1.0 / count)))
+    return _sum_of(*parts).reshape(input.shape) if parts else None
+
+
+def _sum_of(*parts: Any) -> Any:
+    present = [x for x in parts if x is not None]
+    return present[0] if len(present) == 1 else present[0] + present[1]
 
 
 def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
@@ -85,8 +104,8 @@ def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
 
 @op("", strides=like_input)
 def normalize_backward(
-    grad: Value, input: Value, weight: Value | None, centre: Value, invstd: Value, eps: Scalar, shape: Shape,
-    axes: Shape, affine: Shape, centered: bool = True,
+    grad: Value, input: Value, weight: Value | None, centre: Value, invstd: Value, shape: Shape, axes: Shape,
+    affine: Shape, centered: bool = True,
 ) -> tuple[Value, Value, Value]:  # fmt: skip
     """The gradients of input, weight and bias: with z = (x - mean) invstd and a = g weight,
 
@@ -108,32 +127,31 @@ def normalize_backward(
 
 
 @normalize_backward.vjp("grad", "input", "weight", "centre", "invstd")
-def _(g0, g1, g2, grad, input, weight, eps, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
-    """The total derivative: the statistics are taken anew from the input, so they get no gradient of their own.
-
-    J(v) = r (v - mean(v) - z mean(v z)) is the (symmetric) derivative of z with respect to x, r = invstd.
-    """
+def _(g0, g1, g2, grad, input, weight, centre, invstd, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
+    """With q = g0 invstd the results weigh q a - z mean(a z) q - mean(a) q + g1 g z + g2 g, summed: derive by a, z, invstd."""
 
     def average(v: Any) -> Any:
         return mean(v, axes, True)
 
-    def slope(v: Any) -> Any:
-        rest = v - z * average(v * z)
-        return (rest - average(v) if centered else rest) * r
-
-    u, g, x = g0.reshape(shape), grad.reshape(shape), input.reshape(shape)
-    s, t = g1.reshape(affine), g2.reshape(affine)
-    r = rsqrt((var(x, axes, 0, True) if centered else average(x * x)) + eps)
-    z = (x - average(x) if centered else x) * r
+    g, x, s = grad.reshape(shape), input.reshape(shape), g1.reshape(affine)
+    u = g0.reshape(shape)
+    q = u * invstd
+    gap = x - centre if centered else x
+    z = gap * invstd
     w = 1 if weight is None else weight.reshape(affine)
     a = g * w
-    along = slope(u)
-    inner = average(u * a) - average(u * z) * average(a * z)
-    inner = inner - average(u) * average(a) if centered else inner
-    to_input = slope(s * g - (u * average(a * z) + a * average(u * z)) * r) - z * r * r * inner
-    to_weight = None if weight is None else sum_to(g * along, affine).reshape(weight.shape)
-    to_grad = along * w + s * z + t
-    return to_grad.reshape(grad.shape), to_input.reshape(input.shape), to_weight, None, None
+    to_a, rest = q - z * average(q * z), a - z * average(a * z)
+    if centered:
+        to_a, rest = to_a - average(q), rest - average(a)
+    to_z = s * g - q * average(a * z) - a * average(q * z)
+    to_x = to_z * invstd
+    return (
+        (to_a * w + s * z + g2.reshape(affine)).reshape(grad.shape),
+        to_x.reshape(input.shape),
+        None if weight is None else sum_to(g * to_a, affine).reshape(weight.shape),
+        -sum_(to_x, axes, True) if centered else None,
+        sum_(u * rest + to_z * gap, axes, True),
+    )
 
 
 normalize_layer = _normalizer("layer", "NativeLayerNormBackward0")
@@ -181,10 +199,12 @@ def batch_norm_training(
 
 
 @batch_norm_training.vjp("input", "weight", "bias")
-def _(g0, out1, out2, input, weight, bias_layout, eps):  # type: ignore[no-untyped-def]
-    axes, affine = other_axes(input.ndim), channel_shape(input.ndim, input.shape[1])
-    made = normalize_backward(g0, input, weight, out1, out2, eps, tuple(input.shape), axes, affine, True)
-    return made[0], *_like_parameters(made, weight, bias_layout)
+def _(g0, grads, out1, out2, input, weight, bias_layout):  # type: ignore[no-untyped-def]
+    """The running statistics are buffers: they take no part in gradients, as in PyTorch."""
+    shape, axes, affine = tuple(input.shape), other_axes(input.ndim), channel_shape(input.ndim, input.shape[1])
+    made = normalize_backward(g0, input, weight, out1, out2, shape, axes, affine, True)
+    through = _through_statistics(grads[1], grads[2], out1, out2, input, shape, axes)
+    return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
 
 
 @op("", grad_name="NativeBatchNormBackward0", strides=like_input)
@@ -262,20 +282,19 @@ def _backward_samples(make: Callable) -> list:
         centre = v.mean(axes, keepdims=True) if centered else np.zeros(v.mean(axes, keepdims=True).shape)
         invstd = 1 / np.sqrt(((v - centre) ** 2).mean(axes, keepdims=True) + 0.1)
         for weight in (make(math.prod(affine)), None):
-            cases.append(((make(4, 6), x, weight, centre, invstd, 0.1, shape, axes, affine, centered), {}))
+            cases.append(((make(4, 6), x, weight, centre, invstd, shape, axes, affine, centered), {}))
     return cases
 
 
 def _backward_reference(
-    g: Any, x: Any, weight: Any, centre: Any, invstd: Any, eps: float, shape: Shape, axes: Shape, affine: Shape,
-    centered: bool,
+    g: Any, x: Any, weight: Any, centre: Any, invstd: Any, shape: Shape, axes: Shape, affine: Shape, centered: bool
 ) -> Any:  # fmt: skip
     """The input's gradient by central differences along every coordinate."""
     result, h = np.zeros_like(x), 1e-4
     for place in np.ndindex(x.shape):
         bump = np.zeros_like(x)
         bump[place] = h
-        f = [_normal_reference(x + k * bump, weight, None, eps, shape, axes, affine, centered)[0] for k in (-2, -1, 1, 2)]
+        f = [_normal_reference(x + k * bump, weight, None, 0.1, shape, axes, affine, centered)[0] for k in (-2, -1, 1, 2)]
         result[place] = (g * (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)).sum()
     return (result,)
 

@@ -9,6 +9,7 @@ comparison with a constant tells, tap by tap, where the gradient goes; no index 
 from __future__ import annotations
 
 
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..graph import build as b
 from ..graph.node import Node
 from .common import require_kind
 from .registry import Op, Value, op
-from .windows import Sizes, Taps, Window, lead_strides, line, margins, require_spatial, tap, unwindow, window
+from .windows import Sizes, Taps, Window, fixed, lead_strides, line, margins, require_spatial, tap, unwindow, window
 
 FUSED = 16  # taps up to which a window is worked out in one kernel, and its gradient without scattering
 
@@ -40,16 +41,15 @@ def _passes(w: Window, rank: int) -> list[tuple[int, Window]]:
 
 def maxima(x: Node, w: Window) -> Node:
     """The largest value of every window."""
-    for first, part in _passes(w, len(w.kernel)):
+    rank = len(w.kernel)
+    if set(w.result) == set(w.dilation) == {1}:  # one window
+        lead = x.ndim - rank
+        inside = [min(n, k - p[0]) for n, k, p in zip(x.shape[lead:], w.kernel, w.padding)]
+        return b.reduce("max", b.slice_(x, [0] * x.ndim, (*x.shape[:lead], *inside)), range(lead, x.ndim), True)
+    for first, part in _passes(w, rank):
         x = _moved(x, first, len(part.kernel))
-        if part.result == (1,) and part.dilation == (1,):
-            x = b.reduce("max", b.narrow(x, -1, 0, min(x.shape[-1], part.kernel[0] - part.padding[0][0])), -1, True)
-        else:
-            padded = margins(x, part, _lowest(x))
-            best = tap(padded, part, (0,) * len(part.kernel))
-            for place in part.taps()[1:]:
-                best = b.elementwise("maximum", best, tap(padded, part, place))
-            x = best
+        padded = margins(x, part, _lowest(x))
+        x = reduce(lambda best, value: b.elementwise("maximum", best, value), [tap(padded, part, t) for t in part.taps()])
         x = _moved(x, first, len(part.kernel))
     return x
 
@@ -234,7 +234,8 @@ def _max_pool_rows(rank: int) -> tuple[Op, Op]:
 
     def way_of(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Window:
         size = tuple(x.shape[len(x.shape) - rank :])
-        return window(name, size, kernel_size, stride, padding, dilation, ceil_mode, x.shape[len(x.shape) - rank - 1])
+        given = (fixed(kernel_size), fixed(stride), fixed(padding), fixed(dilation))
+        return window(name, size, *given, ceil_mode, x.shape[len(x.shape) - rank - 1])
 
     def plain(input: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Value:
         require_spatial(name, input, rank, ("float", "int"))

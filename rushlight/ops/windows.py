@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
-from .convolution import Phase, phases
+from .convolution import Phase, fixed, phases
 
 Sizes = tuple[int, ...]
 Taps = tuple[int, ...]

@@ -2,8 +2,10 @@
 `torch.optim`.
 """
 
+from importlib import import_module
+from typing import Any
+
 from . import lr_scheduler as lr_scheduler
-from . import swa_utils as swa_utils
 from .adadelta import Adadelta
 from .adafactor import Adafactor
 from .adagrad import Adagrad
@@ -46,3 +48,10 @@ __all__ = [
     "register_optimizer_step_pre_hook",
     "swa_utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`swa_utils` is loaded when it is first named: it alone needs `nn`."""
+    if name == "swa_utils":
+        return import_module(".swa_utils", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

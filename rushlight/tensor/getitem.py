@@ -18,7 +18,7 @@ from ..graph.trace import CURRENT
 from ..ops import core
 from ..ops import indexing as rows
 from ..ops import masking
-from ..ops.registry import TABLE
+from ..ops import namespace as ops
 from . import views
 from .creation import from_array
 from .indexing import Advanced, ParsedIndex, Select, Slice, check_bounds, parse_index
@@ -239,13 +239,13 @@ def __iter__(self: Tensor) -> Iterator[Tensor]:
 
 
 def __reversed__(self: Tensor) -> Tensor:
-    return TABLE["flip"](self, (0,)) if self._layout.ndim else self
+    return ops.flip(self, (0,)) if self._layout.ndim else self
 
 
 def __contains__(self: Tensor, element: Any) -> bool:
     if not isinstance(element, (Tensor, bool, int, float, complex)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool(TABLE["any"](TABLE["eq"](element, self), None, False))
+    return bool(ops.any(ops.eq(element, self), None, False))
 
 
 METHODS = {

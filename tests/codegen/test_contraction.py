@@ -30,8 +30,13 @@ from rushlight.kernel.contraction import (
 from rushlight.kernel.contraction_forms import Convolution, forward, matrix_product, weight_gradient
 
 # Vectors of any width run on any processor; multiply-add instructions must be there.
-FMA = detect(host_features()).fma
+HOST = detect(host_features())
+FMA = HOST.fma
 ISAS = [isa for isa in (AVX512, AVX2, NEON, GENERIC128) if FMA or not isa.fma]
+ISAS += [HOST] * HOST.bf16_dot
+EVERY_ISA = pytest.mark.parametrize(
+    "isa", ISAS, ids=lambda isa: isa.name + "-bf16" * isa.bf16_dot
+)
 GUARD = 64
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-3, "bfloat16": 2e-2}
 
@@ -68,14 +73,14 @@ def check(spec: Contraction, isa: Isa, random: np.random.Generator) -> None:
     assert np.all(np.abs(got - want) <= tolerance * 10 * scale)
 
 
-@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@EVERY_ISA
 @pytest.mark.parametrize("seed", range(60))
 def test_random_contractions(isa: Isa, seed: int) -> None:
     random = np.random.default_rng(1000 * ISAS.index(isa) + seed)
     check(random_contraction(random), isa, random)
 
 
-@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@EVERY_ISA
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 25, 64])
 @pytest.mark.parametrize("columns", [1, 16, 23, 64, 70])
 def test_every_edge_of_a_tile(isa: Isa, rows: int, columns: int) -> None:
@@ -83,7 +88,7 @@ def test_every_edge_of_a_tile(isa: Isa, rows: int, columns: int) -> None:
     check(matrix_product(rows, columns, 5), isa, random)
 
 
-@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@EVERY_ISA
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_long_sums_are_cut_and_panels_packed(isa: Isa, accumulate: bool) -> None:
     random = np.random.default_rng(0)
@@ -153,7 +158,7 @@ def test_empty_loops(extents: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
-@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@EVERY_ISA
 def test_nothing_is_read_past_the_end(isa: Isa) -> None:
     """The buffers end where a forbidden page begins: one lane too many would end the process."""
     spec = matrix_product(13, 21, 37)
@@ -211,7 +216,7 @@ def test_other_machines(triple: str, processor: str, isa: Isa) -> None:
 @pytest.mark.skipif(not FMA, reason="no multiply-add instructions")
 def test_sums_stay_in_registers() -> None:
     """No accumulator is spilled to the stack inside the tile of the widest unit at hand."""
-    isa = detect(host_features())
+    isa = HOST
     spec = forward(Convolution(16, 64, 64, (56, 56), (3, 3), (1, 1), (1, 1), (1, 1)))
     text = assembly(emit(spec, isa, "kernel").text)
     tile = text[text.index("kernel_tile") :].split("kernel:")[0]
@@ -226,7 +231,7 @@ def test_plans_do_not_depend_on_history() -> None:
     assert emit(spec, AVX2, "kernel").text == before
 
 
-@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+@EVERY_ISA
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int16"])
 @pytest.mark.parametrize(("m", "n", "k"), [(5, 7, 3), (9, 70, 37), (1, 33, 64), (30, 16, 700)])
 def test_second_operand_along_the_sum(isa: Isa, dtype: str, m: int, n: int, k: int) -> None:
@@ -239,3 +244,27 @@ def test_second_operand_along_the_sum(isa: Isa, dtype: str, m: int, n: int, k: i
     # Neither along the sum nor along the columns: every element by itself.
     axes = [replace(axis, b=3 * axis.b) for axis in spec.axes]
     check(replace(spec, axes=tuple(axes)), isa, random)
+
+
+@pytest.mark.skipif(not HOST.bf16_dot, reason="no bfloat16 dot products")
+@pytest.mark.parametrize("result", ["float32", "bfloat16"])
+@pytest.mark.parametrize("transposed_b", [False, True])
+@pytest.mark.parametrize(("m", "n", "k"), [(5, 7, 2), (9, 70, 38), (1, 33, 64), (30, 200, 3000)])
+def test_bfloat16_pairs(result: str, transposed_b: bool, m: int, n: int, k: int) -> None:
+    random = np.random.default_rng(m)
+    isa = HOST
+    spec = matrix_product(m, n, k, transposed_b=transposed_b, dtype="bfloat16")
+    spec = replace(spec, dtype_c=result)
+    assert make_plan(spec, isa).paired
+    assert "dpbf16ps" in emit(spec, isa, "kernel").text
+    check(spec, isa, random)
+
+
+@pytest.mark.skipif(not HOST.bf16_dot, reason="no bfloat16 dot products")
+def test_bfloat16_convolution_in_pairs() -> None:
+    random = np.random.default_rng(0)
+    isa = HOST
+    shape = Convolution(2, 6, 40, (9, 7), (3, 3), (1, 1), (1, 1), (1, 1))
+    spec = replace(forward(shape), dtype_a="bfloat16", dtype_b="bfloat16")
+    assert make_plan(spec, isa).paired
+    check(spec, isa, random)

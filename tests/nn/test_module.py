@@ -62,7 +62,7 @@ def test_assignment_errors() -> None:
         net.seen = "text"
     with pytest.raises(KeyError, match="attribute 'first' already exists"):
         net.register_buffer("first", rl.zeros(1))
-    with pytest.raises(KeyError, match=r'can\'t contain "."'):
+    with pytest.raises(KeyError, match="parameter name can.*t contain"):
         net.register_parameter("a.b", None)
     with pytest.raises(KeyError, match="empty string"):
         net.add_module("", nn.ReLU())
