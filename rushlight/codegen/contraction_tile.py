@@ -216,8 +216,7 @@ class TileEmitter:
         vector = f"<{lanes} x {kind}>"
         one = self.writer.value(f"insertelement {vector} poison, {kind} {scalar}, i64 0")
         return self.writer.value(
-            f"shufflevector {vector} {one}, {vector} poison, "
-            f"<{lanes} x i32> zeroinitializer"
+            f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer"
         )
 
     def _operand(self, pointer: str, operand: int, row: int, vector: int, ahead: int) -> str:

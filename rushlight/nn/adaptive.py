@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import rushlight
@@ -120,7 +121,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 def _check_cutoffs(cutoffs: list[int], n_classes: int) -> None:
     if not cutoffs:
         raise ValueError("cutoffs should be a sequence of length larger than 0")
-    increasing = all(a < b for a, b in zip(cutoffs, cutoffs[1:], strict=False))
+    increasing = all(a < b for a, b in pairwise(cutoffs))
     inside = min(cutoffs) > 0 and max(cutoffs) <= n_classes - 1
     whole = all(int(cutoff) == cutoff for cutoff in cutoffs)
     if not (increasing and inside and whole):

@@ -1,4 +1,4 @@
-"""Tensors that a `Module` owns: parameters (trained), buffers (kept), and their not-yet-shaped forms.
+"""Tensors that a `Module` owns: parameters (trained), buffers (kept), and shapeless forms of both.
 
 In: any Tensor. Out: a Tensor subclass that shares the given storage and that
 `Module.__setattr__` recognises by its class.

@@ -51,7 +51,7 @@ def _reversible(function: Callable) -> Callable:
     return reference
 
 
-@op("", inplace=True)
+@op("")
 def cumsum(input: Value, dim: int, dtype: dtype | None = None, reverse: bool = False) -> Value:
     """The sums of the elements up to each one (from each one on with `reverse`)."""
     return _accumulated("sum", input, dim, dtype, reverse)
@@ -65,7 +65,7 @@ def _(g, dim, reverse):  # type: ignore[no-untyped-def]
 cumsum.test(_lines, _reversible(np.cumsum))
 
 
-@op("", inplace=True)
+@op("")
 def cumprod(input: Value, dim: int, dtype: dtype | None = None, reverse: bool = False) -> Value:
     """The products of the elements up to each one (from each one on with `reverse`)."""
     return _accumulated("prod", input, dim, dtype, reverse)
@@ -177,25 +177,15 @@ def _running(name: str, kind: str, input: Node, dim: int) -> tuple[Node, Node]:
     return extremes, b.scan("max", places, axis)
 
 
-@op("torch Tensor")
+@op("")
 def cummax(input: Value, dim: int) -> tuple[Value, Value]:
-    """The largest elements so far along a dimension, and where each was last met. Follows `torch.cummax`.
-
-    >>> import rushlight as rl
-    >>> rl.cummax(rl.tensor([1., 3., 2.]), 0)[0]
-    tensor([1., 3., 3.])
-    """
+    """The largest elements so far along a dimension, and where each was last met."""
     return _running("cummax", "max", input, dim)
 
 
-@op("torch Tensor")
+@op("")
 def cummin(input: Value, dim: int) -> tuple[Value, Value]:
-    """The smallest elements so far along a dimension, and where each was last met. Follows `torch.cummin`.
-
-    >>> import rushlight as rl
-    >>> rl.cummin(rl.tensor([3., 1., 2.]), 0)[0]
-    tensor([3., 1., 1.])
-    """
+    """The smallest elements so far along a dimension, and where each was last met."""
     return _running("cummin", "min", input, dim)
 
 

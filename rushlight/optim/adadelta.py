@@ -18,7 +18,6 @@ from .optimizer import (
     as_number,
     check,
     check_learning_rate,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -86,11 +85,11 @@ class Adadelta(Optimizer):
         state = self.state_of(param, group)
         self.advance(state)
         rho, eps, rate = group["rho"], group["eps"], as_number(group["lr"])
-        gradient = real_view(self.descent_direction(param, gradient, group))
-        param = real_view(param)
-        square_avg, acc_delta = real_view(state["square_avg"]), real_view(state["acc_delta"])
+        gradient = self.descent_direction(param, gradient, group)
+        square_avg, acc_delta = self.read(state["square_avg"]), self.read(state["acc_delta"])
         squares = square_avg.mul(rho).addcmul(gradient, gradient, value=1 - rho)
         delta = acc_delta.add(eps).sqrt().div(squares.add(eps).sqrt()).mul(gradient)
-        self.write(square_avg, squares)
-        self.write(acc_delta, acc_delta.mul(rho).addcmul(delta, delta, value=1 - rho))
-        self.write(param, param.add(delta, alpha=-rate))
+        self.write(state["square_avg"], squares)
+        mean = acc_delta.mul(rho).addcmul(delta, delta, value=1 - rho)
+        self.write(state["acc_delta"], mean)
+        self.write(param, self.read(param).add(delta, alpha=-rate))

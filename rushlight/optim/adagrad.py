@@ -19,7 +19,6 @@ from .optimizer import (
     check,
     check_fused,
     check_learning_rate,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -101,9 +100,8 @@ class Adagrad(Optimizer):
         state = self.state_of(param, group)
         step = self.advance(state)
         rate = as_number(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
-        gradient = real_view(self.descent_direction(param, gradient, group))
-        param, total = real_view(param), real_view(state["sum"])
-        squares = total.addcmul(gradient, gradient)
-        self.write(total, squares)
+        gradient = self.descent_direction(param, gradient, group)
+        squares = self.read(state["sum"]).addcmul(gradient, gradient)
+        self.write(state["sum"], squares)
         scale = squares.sqrt().add(group["eps"])
-        self.write(param, param.addcdiv(gradient, scale, value=-rate))
+        self.write(param, self.read(param).addcdiv(gradient, scale, value=-rate))

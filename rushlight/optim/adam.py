@@ -112,11 +112,12 @@ class Adam(Optimizer):
             decay, decay_by = "coupled", weight_decay
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
         row = _ops.adam_amsgrad_step if group["amsgrad"] else _ops.adam_step
-        targets = [real_view(each) for each in (param, *(state[name] for name in names))]
-        values = row(
-            targets[0],
+        targets = [param, *(state[name] for name in names)]
+        values = list(map(self.read, targets))
+        results = row(
+            values[0],
             real_view(gradient),
-            *targets[1:],
+            *values[1:],
             rate / (1 - beta1**step),
             beta1,
             beta2,
@@ -126,7 +127,7 @@ class Adam(Optimizer):
             decay=decay,
             maximize=group["maximize"],
         )
-        for target, value in zip(targets, values, strict=True):
+        for target, value in zip(targets, results, strict=True):
             self.write(target, value)
 
 

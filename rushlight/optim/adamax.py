@@ -19,7 +19,6 @@ from .optimizer import (
     check,
     check_betas,
     check_learning_rate,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -85,12 +84,11 @@ class Adamax(Optimizer):
     def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
         state = self.state_of(param, group)
         step, (beta1, beta2) = self.advance(state), group["betas"]
-        gradient = real_view(self.descent_direction(param, gradient, group))
-        param = real_view(param)
-        exp_avg, exp_inf = real_view(state["exp_avg"]), real_view(state["exp_inf"])
+        gradient = self.descent_direction(param, gradient, group)
+        exp_avg, exp_inf = self.read(state["exp_avg"]), self.read(state["exp_inf"])
         mean = exp_avg.lerp(gradient, 1 - beta1)
         norm = rushlight.maximum(exp_inf.mul(beta2), gradient.abs().add(group["eps"]))
         rate = as_number(group["lr"]) / (1 - beta1**step)
-        self.write(exp_avg, mean)
-        self.write(exp_inf, norm)
-        self.write(param, param.addcdiv(mean, norm, value=-rate))
+        self.write(state["exp_avg"], mean)
+        self.write(state["exp_inf"], norm)
+        self.write(param, self.read(param).addcdiv(mean, norm, value=-rate))

@@ -18,7 +18,6 @@ from .optimizer import (
     as_number,
     check,
     check_learning_rate,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -85,11 +84,11 @@ class ASGD(Optimizer):
     def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
         state = self.state_of(param, group)
         step, rate, lambd = self.advance(state), as_number(group["lr"]), group["lambd"]
-        gradient = real_view(self.descent_direction(param, gradient, group))
-        param, average = real_view(param), real_view(state["ax"])
+        gradient = self.descent_direction(param, gradient, group)
+        average = self.read(state["ax"])
         eta, mu = self.read_number(state["eta"]), self.read_number(state["mu"])
-        moved = param.mul(1 - lambd * eta).add(gradient, alpha=-eta)
+        moved = self.read(param).mul(1 - lambd * eta).add(gradient, alpha=-eta)
         self.write(param, moved)
-        self.write(average, moved if mu == 1 else average.add(moved.sub(average), alpha=mu))
+        self.write(state["ax"], moved if mu == 1 else average.add(moved.sub(average), alpha=mu))
         self.write_number(state["eta"], rate / (1 + lambd * rate * step) ** group["alpha"])
         self.write_number(state["mu"], 1 / max(1, step - group["t0"]))

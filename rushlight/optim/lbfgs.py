@@ -91,10 +91,11 @@ class LBFGS(Optimizer):
         direction.
         """
         offset = 0
-        for param in map(real_view, self._params):
-            part = direction[offset : offset + param.numel()].view_as(param)
-            self.write(param, param.add(part, alpha=length))
-            offset += param.numel()
+        for param in self._params:
+            value = self.read(param)
+            part = direction[offset : offset + value.numel()].view_as(value)
+            self.write(param, value.add(part, alpha=length))
+            offset += value.numel()
 
     def _try(
         self, closure: Closure, start: list[Tensor], length: float, direction: Tensor

@@ -19,8 +19,6 @@ from .optimizer import (
     check,
     check_betas,
     check_learning_rate,
-    decayed,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -96,18 +94,18 @@ class NAdam(Optimizer):
         state = self.state_of(param, group)
         step, (beta1, beta2) = self.advance(state), group["betas"]
         rate = as_number(group["lr"])
-        start, gradient = decayed(self, param, gradient, group)
+        start, gradient = self.decayed(param, gradient, group)
         mu, mu_next = (
             beta1 * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1)
         )
         product = self.read_number(state["mu_product"]) * mu
         product = self.write_number(state["mu_product"], product)
-        exp_avg, exp_avg_sq = real_view(state["exp_avg"]), real_view(state["exp_avg_sq"])
+        exp_avg, exp_avg_sq = self.read(state["exp_avg"]), self.read(state["exp_avg_sq"])
         mean = exp_avg.lerp(gradient, 1 - beta1)
         squares = exp_avg_sq.mul(beta2).addcmul(gradient, gradient, value=1 - beta2)
         scale = squares.div(1 - beta2**step).sqrt().add(group["eps"])
         moved = start.addcdiv(gradient, scale, value=-rate * (1.0 - mu) / (1.0 - product))
         moved = moved.addcdiv(mean, scale, value=-rate * mu_next / (1.0 - product * mu_next))
-        self.write(exp_avg, mean)
-        self.write(exp_avg_sq, squares)
-        self.write(real_view(param), moved)
+        self.write(state["exp_avg"], mean)
+        self.write(state["exp_avg_sq"], squares)
+        self.write(param, moved)

@@ -19,8 +19,6 @@ from .optimizer import (
     check,
     check_betas,
     check_learning_rate,
-    decayed,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -91,8 +89,8 @@ class RAdam(Optimizer):
     def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
         state = self.state_of(param, group)
         step, (beta1, beta2) = self.advance(state), group["betas"]
-        start, gradient = decayed(self, param, gradient, group)
-        exp_avg, exp_avg_sq = real_view(state["exp_avg"]), real_view(state["exp_avg_sq"])
+        start, gradient = self.decayed(param, gradient, group)
+        exp_avg, exp_avg_sq = self.read(state["exp_avg"]), self.read(state["exp_avg_sq"])
         mean = exp_avg.lerp(gradient, 1 - beta1)
         squares = exp_avg_sq.mul(beta2).addcmul(gradient, gradient, value=1 - beta2)
         rate = as_number(group["lr"]) / (1 - beta1**step)
@@ -102,9 +100,9 @@ class RAdam(Optimizer):
         else:
             scale = squares.sqrt().add(group["eps"])
             moved = start.addcdiv(mean, scale, value=-rate * factor)
-        self.write(exp_avg, mean)
-        self.write(exp_avg_sq, squares)
-        self.write(real_view(param), moved)
+        self.write(state["exp_avg"], mean)
+        self.write(state["exp_avg_sq"], squares)
+        self.write(param, moved)
 
 
 def _adaptive_factor(step: float, beta2: float) -> float | None:

@@ -19,7 +19,6 @@ from .optimizer import (
     as_number,
     check,
     check_learning_rate,
-    real_view,
 )
 
 if TYPE_CHECKING:
@@ -92,21 +91,20 @@ class RMSprop(Optimizer):
         state = self.state_of(param, group)
         self.advance(state)
         alpha, rate = group["alpha"], as_number(group["lr"])
-        gradient = real_view(self.descent_direction(param, gradient, group))
-        param = real_view(param)
-        square_avg = real_view(state["square_avg"])
-        squares = square_avg.mul(alpha).addcmul(gradient, gradient, value=1 - alpha)
-        self.write(square_avg, squares)
+        gradient = self.descent_direction(param, gradient, group)
+        squares = (
+            self.read(state["square_avg"]).mul(alpha).addcmul(gradient, gradient, value=1 - alpha)
+        )
+        self.write(state["square_avg"], squares)
         if group["centered"]:
-            grad_avg = real_view(state["grad_avg"])
-            mean = grad_avg.lerp(gradient, 1 - alpha)
-            self.write(grad_avg, mean)
+            mean = self.read(state["grad_avg"]).lerp(gradient, 1 - alpha)
+            self.write(state["grad_avg"], mean)
             squares = squares.addcmul(mean, mean, value=-1)
         scale = squares.sqrt().add(group["eps"])
         if group["momentum"] > 0:
-            buffer = real_view(state["momentum_buffer"])
+            buffer = self.read(state["momentum_buffer"])
             moved = buffer.mul(group["momentum"]).addcdiv(gradient, scale)
-            self.write(buffer, moved)
-            self.write(param, param.add(moved, alpha=-rate))
+            self.write(state["momentum_buffer"], moved)
+            self.write(param, self.read(param).add(moved, alpha=-rate))
         else:
-            self.write(param, param.addcdiv(gradient, scale, value=-rate))
+            self.write(param, self.read(param).addcdiv(gradient, scale, value=-rate))

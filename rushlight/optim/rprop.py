@@ -84,8 +84,7 @@ class Rprop(Optimizer):
         state = self.state_of(param, group)
         self.advance(state)
         gradient = real_view(-gradient if group["maximize"] else gradient)
-        param, previous = real_view(param), real_view(state["prev"])
-        step_size = real_view(state["step_size"])
+        previous, step_size = self.read(state["prev"]), self.read(state["step_size"])
         shrink, grow = group["etas"]
         agreement = gradient.mul(previous)
         turned = agreement < 0
@@ -93,6 +92,6 @@ class Rprop(Optimizer):
         size = rushlight.where(agreement > 0, step_size.mul(grow), size)
         size = size.clamp(*group["step_sizes"])
         kept = gradient.masked_fill(turned, 0)
-        self.write(step_size, size)
-        self.write(previous, kept)
-        self.write(param, param.addcmul(kept.sign(), size, value=-1))
+        self.write(state["step_size"], size)
+        self.write(state["prev"], kept)
+        self.write(param, self.read(param).addcmul(kept.sign(), size, value=-1))

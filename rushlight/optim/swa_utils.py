@@ -166,7 +166,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     The average of weights has not seen any data; its batch norms need this once before use. Of a
     batch that is a list or tuple the first part is the input (`torch.optim.swa_utils.update_bn`).
     """
-    from ..nn.modules.batchnorm import _BatchNorm
+    from ..nn.normalization import _BatchNorm
 
     norms = {part: part.momentum for part in model.modules() if isinstance(part, _BatchNorm)}
     if not norms:

@@ -36,10 +36,14 @@ def contraction_step(planner: Planner, node: Node) -> None:
         add_step(planner, node, spec, [a.place, b.place, out.place])
     else:
         add_parts(planner, node, spec, parts, (a, b, out))
+    declared = planner.slots.get(id(node))
+    planner.slots[id(node)] = out
+    if declared is not None and declared.place != out.place:  # an output that lies otherwise: elementwise users read it there
+        planner.groups.copy(node, declared)
+        order = tuple(sorted(range(node.ndim), key=lambda d: -out.strides[d]))
+        planner.copies[(id(node), order)] = out
+        planner.slots[id(node)] = declared
     planner.step_of[id(node)] = len(planner.steps) - 1
-    main = planner.slots[id(node)]
-    if main.place != out.place:
-        raise AssertionError("a contraction is computed where it is stored")
 
 
 def add_step(planner: Planner, node: Node, spec: Contraction, places: list[int]) -> None:
@@ -92,17 +96,13 @@ def operands(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[Slo
 
 
 def result_slot(planner: Planner, node: Node, order: tuple[int, ...]) -> Slot:
-    """Where the result goes; an output that lies otherwise is copied from a temporary of the right order."""
+    """Where the result is computed: its output buffer if that lies right, else a temporary of the right order."""
     wanted = ordered_strides(node.shape, order)
     slot = planner.slots.get(id(node))
     last = next((d for d in reversed(order) if node.shape[d] > 1), None)
     if slot is not None and (last is None or slot.strides[last] == 1):
         return slot
-    made = planner.temporary(node, wanted)
-    if slot is not None:
-        planner.multi.setdefault(id(node), []).append(slot)
-    planner.slots[id(node)] = made
-    return made
+    return planner.temporary(node, wanted)
 
 
 def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[int, int, int]:

@@ -125,11 +125,23 @@ class Groups:
             group.strides = slot.strides
         body.known[(id(node), tuple(index), None)] = value
 
+    def natural_order(self, node: Node) -> tuple[int, ...]:
+        """The order of dimensions in which computing a node would like to store it."""
+        if id(node) in self.planner.slots:
+            strides = self.planner.slots[id(node)].strides
+            return tuple(sorted(range(node.ndim), key=lambda d: -strides[d]))
+        group = Group(self.planner, node.shape, 0)
+        self.fill(group, lambda: group.body.value(node, group.index()))
+        return self.order(group)
+
     def order(self, group: Group) -> tuple[int, ...]:
         """The order of dimensions in which the dominant operand lies."""
         names = list(group.extents())
         steps = dominant_steps(group.body.statements, {p.name: p for p in group.body.parameters.values()}, names)
         farthest = [max((steps[name] for name, n, _ in parts if n > 1), default=0) for parts in group.cuts]
+        for d in range(1, len(farthest)):
+            if group.shape[d] == 1:  # a dimension of length one stays behind the one before it
+                farthest[d] = farthest[d - 1]
         if any(n > 1 and not f for n, f in zip(group.shape, farthest)):
             return tuple(range(len(group.shape)))  # broadcast along a dimension: row-major
         return tuple(sorted(range(len(group.shape)), key=lambda d: -farthest[d]))

@@ -93,6 +93,32 @@ def dominant_steps(statements: Sequence[Statement], parameters: Mapping[str, Par
     return steps
 
 
+TILE = 16  # elements of four bytes in a cache line
+
+
+def tile_transpose(
+    statements: list[Statement], order: list[str], extents: dict[str, int], parameters: Mapping[str, Parameter]
+) -> tuple[list[Statement], list[str]]:  # fmt: skip
+    """Where a large operand is read across the direction of the stores, walk it in tiles that stay in cache.
+
+    for i: for j (vector): out[i, j] = x[j, i]  ->  for j by 16: for i: for 16 of j (vector): out[i, j] = x[j, i]
+    """
+    last = order[-1]
+    across = [
+        s for s in statements
+        if isinstance(s, Load) and abs(s.address.coefficient(last)) > 1 and parameters[s.parameter].size >= 4096
+        and any(abs(s.address.coefficient(n)) < abs(s.address.coefficient(last)) and s.address.coefficient(n) for n in order[:-1])
+    ]  # fmt: skip
+    if not across or extents[last] % TILE or extents[last] < 2 * TILE or len(order) < 2:
+        return statements, order
+    load = max(across, key=lambda s: parameters[s.parameter].size)
+    outer, inner = f"{last}t", f"{last}v"
+    statements = replaced(statements, last, ((outer, TILE), (inner, 1)))
+    extents[outer], extents[inner] = extents.pop(last) // TILE, TILE
+    rest = sorted(order[:-1], key=lambda n: -abs(load.address.coefficient(n)))
+    return statements, [outer, *rest, inner]
+
+
 def _wrap(name: str, extent: int, body: Sequence[Statement], vector: bool = False, carried: tuple[Carried, ...] = ()) -> Loop:
     return Loop(name, extent, tuple(body), carried, vector)
 
@@ -111,6 +137,7 @@ def map_kernel(
     statements, order = join(statements, order, extents)
     if not order:
         return Kernel("", parameters, scalars, tuple(statements), 0, 1)
+    statements, order = tile_transpose(statements, order, extents, {p.name: p for p in parameters})
     body: Sequence[Statement] = statements
     for depth, name in enumerate(reversed(order)):
         body = (_wrap(name, extents[name], body, vector=depth == 0 and extents[name] > 1),)

@@ -19,13 +19,8 @@ if TYPE_CHECKING:
 def concat_steps(planner: Planner, node: Node) -> None:
     """cat(x, y)  ->  two kernels that store x and y into windows of one buffer."""
     (axis,) = node.attributes
-    first = next((planner.window(x) for x in node.inputs if planner.window(x) is not None), None)
-    fallback = None
-    if first is not None and node.ndim:
-        order = tuple(sorted(range(node.ndim), key=lambda d: -first.strides[d]))
-        if all(n == 1 or s for n, s in zip(node.shape, first.strides)):
-            fallback = ordered_strides(node.shape, order)
-    slot = planner.slot_for(node, fallback)
+    largest = max(node.inputs, key=lambda x: x.numel)
+    slot = planner.slot_for(node, ordered_strides(node.shape, planner.groups.natural_order(largest)))
     at = slot.offset
     for x in node.inputs:
         if x.numel:

@@ -34,9 +34,7 @@ HOST = detect(host_features())
 FMA = HOST.fma
 ISAS = [isa for isa in (AVX512, AVX2, NEON, GENERIC128) if FMA or not isa.fma]
 ISAS += [HOST] * HOST.bf16_dot
-EVERY_ISA = pytest.mark.parametrize(
-    "isa", ISAS, ids=lambda isa: isa.name + "-bf16" * isa.bf16_dot
-)
+EVERY_ISA = pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name + "-bf16" * isa.bf16_dot)
 GUARD = 64
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-3, "bfloat16": 2e-2}
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 
 def ours(value: Any) -> Any:
-    """`value` with every oracle tensor replaced by one of ours, gradients wanted where they were."""
+    """`value` with every oracle tensor replaced by one of ours, with the same `requires_grad`."""
     if isinstance(value, torch.Tensor):
         tensor = rl.from_numpy(value.detach().numpy().copy())
         return tensor.requires_grad_(True) if value.requires_grad else tensor

@@ -111,8 +111,9 @@ RESIZED = [
     case("affine_grid", rand(2, 3, 4), (2, 1, 3, 1, 5), align_corners=True),
 ]
 RESIZED += [
-    case("grid_sample", rand(*IMAGE), GRID, mode, padding, align)
-    for mode in ("bilinear", "nearest", "bicubic")
+    case("grid_sample", rand(*IMAGE), points, mode, padding, align)
+    # The nearest pixel does not depend smoothly on the point.
+    for mode, points in (("bilinear", GRID), ("nearest", GRID.detach()), ("bicubic", GRID))
     for padding in ("zeros", "border", "reflection")
     for align in (False, True)
 ]
@@ -132,7 +133,7 @@ OTHERS = [
     case("pad", rand(3, 5), (2, 4), "reflect"),
     case("conv_tbc", rand(6, 2, 3), rand(2, 3, 4), rand(4), 1),
     case("unfold", rand(3, 5, 6), (2, 3)),
-    case("fold", rand(4 * 3, 10), (4, 7), (2, 2), dilation=(2, 1), padding=(0, 1), stride=(1, 2)),
+    case("fold", rand(4 * 3, 8), (4, 7), (2, 2), dilation=(2, 1), padding=(0, 1), stride=(1, 2)),
     case("gumbel_softmax", rand(3, 4), 0.7),
     case("gumbel_softmax", rand(3, 4), hard=True),
     case("rrelu", rand(3, 40), training=True),
@@ -163,10 +164,10 @@ def test_same_values_and_gradients(name: str, args: Any, kwargs: Any) -> None:
             tensor.grad = None
     if name == "ctc_loss":
         args = (args[0].detach().requires_grad_(True), *args[1:])
-        want: Any = lambda x, *rest, **how: torch.nn.functional.ctc_loss(  # noqa: E731
+        want: Any = lambda x, *rest, **how: torch.nn.functional.ctc_loss(
             x.log_softmax(-1), *rest, **how
         )
-        got: Any = lambda x, *rest, **how: rl.nn.functional.ctc_loss(  # noqa: E731
+        got: Any = lambda x, *rest, **how: rl.nn.functional.ctc_loss(
             x.log_softmax(-1), *rest, **how
         )
     else:
@@ -181,8 +182,20 @@ def test_same_values_and_gradients(name: str, args: Any, kwargs: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["relu", "relu6", "hardtanh", "elu", "selu", "celu", "leaky_relu", "silu", "mish"]
-    + ["hardsigmoid", "hardswish", "rrelu"],
+    [
+        "relu",
+        "relu6",
+        "hardtanh",
+        "elu",
+        "selu",
+        "celu",
+        "leaky_relu",
+        "silu",
+        "mish",
+        "hardsigmoid",
+        "hardswish",
+        "rrelu",
+    ],
 )
 def test_in_place_activations(name: str) -> None:
     values = rand(3, 5)

@@ -36,10 +36,32 @@ def made(inputs: Any) -> tuple[Any, ...]:
 ACTIVATIONS = [
     case(name)
     for name in (
-        "ReLU ReLU6 Sigmoid Tanh SiLU Mish SELU Hardsigmoid Hardswish LogSigmoid Softsign "
-        "Tanhshrink Hardtanh ELU CELU GLU GELU Hardshrink Softshrink LeakyReLU Softplus PReLU "
-        "Softmax2d Identity RReLU"
-    ).split()
+        "ReLU",
+        "ReLU6",
+        "Sigmoid",
+        "Tanh",
+        "SiLU",
+        "Mish",
+        "SELU",
+        "Hardsigmoid",
+        "Hardswish",
+        "LogSigmoid",
+        "Softsign",
+        "Tanhshrink",
+        "Hardtanh",
+        "ELU",
+        "CELU",
+        "GLU",
+        "GELU",
+        "Hardshrink",
+        "Softshrink",
+        "LeakyReLU",
+        "Softplus",
+        "PReLU",
+        "Softmax2d",
+        "Identity",
+        "RReLU",
+    )
 ]
 ACTIVATIONS += [
     case("Threshold", 0.1, 20.0),

@@ -148,43 +148,24 @@ def multi_head_attention_forward(
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     targets, batch, width = query.shape
     _check_widths(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
+    _check_hint(is_causal, attn_mask)
     # The hint replaces the mask where nothing else needs it.
     is_causal = is_causal and key_padding_mask is None and not need_weights
-    mask = _merged_mask(
-        None if is_causal else attn_mask,
-        key_padding_mask,
-        (batch, num_heads, targets, key.shape[0]),
-        query.dtype,
-    )
+    sizes = (batch, num_heads, targets, key.shape[0])
+    mask = _merged_mask(None if is_causal else attn_mask, key_padding_mask, sizes, query.dtype)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     weights = separate if use_separate_proj_weight else in_proj_weight
     q, k, v = _project(query, key, value, weights, in_proj_bias)
-    k, v = _with_bias_row(k, bias_k, batch), _with_bias_row(v, bias_v, batch)
-    q, k, v = (_split_heads(x, batch, num_heads) for x in (q, k, v))
-    k = k if static_k is None else static_k.unflatten(0, (batch, num_heads))
-    v = v if static_v is None else static_v.unflatten(0, (batch, num_heads))
-    if add_zero_attn:
-        k, v = _with_zero_row(k), _with_zero_row(v)
-    if mask is not None and mask.size(-1) < k.size(2):  # rows added above are always visible
-        mask = _ops.constant_pad_nd(mask, (0, k.size(2) - mask.size(-1)))
-    dropout_p = dropout_p if training else 0.0
-    if need_weights:
-        output, attention = _explicit_attention(q, k, v, mask, dropout_p)
-    else:
-        attention = None
-        output = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
+    q = _split_heads(q, batch, num_heads)
+    k = _rows_seen(k, bias_k, static_k, add_zero_attn, (batch, num_heads))
+    v = _rows_seen(v, bias_v, static_v, add_zero_attn, (batch, num_heads))
+    attend = _explicit_attention if need_weights else _implicit_attention
+    output, attention = attend(q, k, v, _widened(mask, k), dropout_p * training, is_causal)
     output = output.permute(2, 0, 1, 3).reshape(targets, batch, width)
     output = _ops.linear(output, out_proj_weight, out_proj_bias)
     if attention is not None and average_attn_weights:
         attention = attention.mean(dim=1)
-    if batched:
-        return output, attention
-    return output.squeeze(1), None if attention is None else attention.squeeze(0)
+    return (output, attention) if batched else _squeezed(output, attention)
 
 
 def _unsqueezed(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -192,6 +173,26 @@ def _unsqueezed(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tens
     new_query = query.unsqueeze(1)
     new_key = new_query if key is query else key.unsqueeze(1)
     return new_query, new_key, new_key if value is key else value.unsqueeze(1)
+
+
+def _squeezed(output: Tensor, attention: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both results without their batch dimension."""
+    return output.squeeze(1), None if attention is None else attention.squeeze(0)
+
+
+def _check_hint(is_causal: bool, attn_mask: Tensor | None) -> None:
+    if is_causal and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+
+
+def _widened(mask: Tensor | None, keys: Tensor) -> Tensor | None:
+    """`mask` with columns for the rows that were added to the keys: they are always visible."""
+    if mask is None or mask.size(-1) == keys.size(2):
+        return mask
+    return _ops.constant_pad_nd(mask, (0, keys.size(2) - mask.size(-1)))
 
 
 def _check_widths(
@@ -235,12 +236,18 @@ def _merged_mask(
     return padding if mask is None else mask + padding
 
 
-def _with_bias_row(rows: Tensor, bias: Tensor | None, batch: int) -> Tensor:
-    return rows if bias is None else rushlight.cat([rows, bias.repeat(1, batch, 1)])
-
-
-def _with_zero_row(rows: Tensor) -> Tensor:
-    return _ops.constant_pad_nd(rows, (0, 0, 0, 1))
+def _rows_seen(
+    rows: Tensor,
+    bias: Tensor | None,
+    static: Tensor | None,
+    zero: bool,
+    sizes: tuple[int, int],
+) -> Tensor:
+    """Keys or values per head, with the learned row and the row of zeros at the end."""
+    if bias is not None:
+        rows = rushlight.cat([rows, bias.repeat(1, sizes[0], 1)])
+    rows = _split_heads(rows, *sizes) if static is None else static.unflatten(0, sizes)
+    return _ops.constant_pad_nd(rows, (0, 0, 0, 1)) if zero else rows
 
 
 def _split_heads(rows: Tensor, batch: int, heads: int) -> Tensor:
@@ -248,8 +255,15 @@ def _split_heads(rows: Tensor, batch: int, heads: int) -> Tensor:
     return rows.reshape(rows.size(0), batch, heads, -1).permute(1, 2, 0, 3)
 
 
+def _implicit_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float, is_causal: bool
+) -> tuple[Tensor, None]:
+    """(result, None): the weights are never written to memory."""
+    return scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal), None
+
+
 def _explicit_attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float, is_causal: bool
 ) -> tuple[Tensor, Tensor]:
     """(result, weights), for callers that want to see the weights."""
     scores = rushlight.matmul(q * math.sqrt(1.0 / q.size(-1)), k.transpose(-2, -1))

@@ -158,8 +158,8 @@ def _bags(
 def _check_factors(input: Tensor, factors: Tensor, mode: str) -> None:
     if factors.shape != input.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({factors.shape}) is not None, then it must have "
-            f"the same shape as the input ({input.shape})"
+            f"embedding_bag: If per_sample_weights ({factors.shape}) is not None, then it must "
+            f"have the same shape as the input ({input.shape})"
         )
     if mode != "sum":
         raise NotImplementedError(

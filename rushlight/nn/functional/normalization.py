@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import rushlight
 from rushlight import Tensor
 from rushlight.ops import namespace as _ops
 
-layer_norm = _ops.layer_norm
-rms_norm = _ops.rms_norm
+layer_norm = rushlight.layer_norm
+rms_norm = rushlight.rms_norm
 
 
 def _verify_batch_size(size: Sequence[int]) -> None:
@@ -47,7 +48,7 @@ def batch_norm(
     """
     if training:
         _verify_batch_size(input.shape)
-    return _ops.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    return rushlight.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
 def instance_norm(
@@ -69,7 +70,7 @@ def instance_norm(
             raise ValueError(
                 f"Expected more than 1 spatial element when training, got input size {input.shape}"
             )
-    return _ops.instance_norm(
+    return rushlight.instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps
     )
 
@@ -87,7 +88,7 @@ def group_norm(
             f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
         )
     _verify_batch_size([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
-    return _ops.group_norm(input, num_groups, weight, bias, eps)
+    return rushlight.group_norm(input, num_groups, weight, bias, eps)
 
 
 def local_response_norm(

@@ -205,7 +205,8 @@ def _unpool_size(
         low, high = default[axis] - stride[axis], default[axis] + stride[axis]
         if not low < given[axis] < high:
             raise ValueError(
-                f'invalid output_size "{tuple(given)}" (dim {axis} must be between {low} and {high})'
+                f'invalid output_size "{tuple(given)}" '
+                f"(dim {axis} must be between {low} and {high})"
             )
     return given
 
@@ -230,7 +231,7 @@ def _max_unpool(
     plane = 1
     for length in size:
         plane *= length
-    if indices.numel() and not (0 <= int(indices.min()) and int(indices.max()) < plane):
+    if indices.numel() and not (int(indices.min()) >= 0 and int(indices.max()) < plane):
         raise RuntimeError(
             f"Found an invalid max index: {int(indices.max())} (output volumes are of size "
             + "x".join(str(length) for length in size)

@@ -18,15 +18,12 @@ import rushlight
 from ..optimizer import Optimizer, as_number
 
 _EPOCH_WARNING = (
-    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
-    "possible. Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch "
-    "is different from None, the closed form is used instead of the new chainable form, where "
-    "available."
+    "The epoch parameter in `scheduler.step()` is deprecated: please use `scheduler.step()`. With "
+    "an epoch the closed form of the schedule is used, where there is one."
 )
 _ORDER_WARNING = (
-    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you "
-    "should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure "
-    "to do this will result in PyTorch skipping the first value of the learning rate schedule."
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the "
+    "schedule is skipped. Call them in the opposite order."
 )
 
 
@@ -183,5 +180,5 @@ class LRScheduler:
 
 
 def saved_function(function: Any) -> dict[str, Any] | None:
-    """What of a user's function goes into a state: the fields of a callable object, else nothing."""
+    """What of a user's function goes into a state: the fields of an object, else nothing."""
     return None if type(function).__name__ == "function" else function.__dict__.copy()

@@ -29,9 +29,8 @@ class _Composite(LRScheduler):
                 )
             if isinstance(part, ReduceLROnPlateau):
                 raise ValueError(
-                    f"{name} does not support `ReduceLROnPlateau` scheduler as it requires additional "
-                    "kwargs to be specified when calling `step`, but got one at index "
-                    f"{index} in the given schedulers sequence."
+                    f"{name} does not support `ReduceLROnPlateau` scheduler, whose `step` needs "
+                    f"a metric, but got one at index {index} in the given schedulers sequence."
                 )
             if part.optimizer is not optimizer:
                 raise ValueError(
@@ -77,9 +76,9 @@ class SequentialLR(_Composite):
         self.optimizer = self._check_parts(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the "
-                f"number of milestone points, but got number of schedulers {len(schedulers)} and the "
-                f"number of milestones to be equal to {len(milestones)}"
+                "Sequential Schedulers expects number of schedulers provided to be one more than "
+                f"the number of milestone points, but got {len(schedulers)} schedulers and "
+                f"{len(milestones)} milestones"
             )
         self._schedulers = schedulers
         self._milestones = milestones

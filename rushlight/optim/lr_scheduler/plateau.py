@@ -91,9 +91,8 @@ class ReduceLROnPlateau(LRScheduler):
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise RuntimeError(
-                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when "
-                    f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}); "
-                    "change the `min_lrs` field to match"
+                    f"The optimizer has {len(groups)} param groups, but had {len(self.min_lrs)} "
+                    "when `ReduceLROnPlateau` was initialized; change its `min_lrs` to match"
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, lowest in zip(groups, self.min_lrs, strict=True):

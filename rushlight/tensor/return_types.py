@@ -1,0 +1,28 @@
+"""Results of several tensors as tuples whose elements also have names, as `torch.return_types`.
+
+In: a function's name and the names of its results. Out: a tuple class that prints as PyTorch's. Invariant: a result is
+a plain tuple in every other respect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+
+@cache
+def named(name: str, *fields: str) -> Callable[[tuple], Any]:
+    """The class of results of the function `name`.
+
+    >>> from rushlight.tensor.return_types import named
+    >>> named("max", "values", "indices")((1, 2)).indices
+    2
+    """
+
+    def show(self: tuple) -> str:
+        return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self)) + ")"
+
+    properties = {field: property(itemgetter(k)) for k, field in enumerate(fields)}
+    return type(name, (tuple,), {"__slots__": (), "__repr__": show, "_fields": fields, **properties})
