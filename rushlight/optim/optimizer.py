@@ -149,8 +149,107 @@ class Optimizer:
 
     >>> import rushlight as rl
     >>> class SignDescent(rl.optim.Optimizer):
-    ...     def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
-        """Rewrite `param` in place from `gradient`, `self.state[param]` and the options in `group`."""
+    ...     def update_parameter(self, param, gradient, group):
+    ...         param.sub_(gradient.sign() * group["lr"])
+    >>> weight = rl.ones(2, requires_grad=True)
+    >>> optimizer = SignDescent([weight], {"lr": 0.5})
+    >>> weight.sum().backward()
+    >>> optimizer.step()
+    >>> weight.tolist()
+    [0.5, 0.5]
+
+    Errors: TypeError for something that is not a tensor, ValueError for an empty list, a tensor
+    that is not a leaf, a missing option, or a parameter that is in two groups.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__ and not getattr(cls.__dict__["step"], "hooked", False):
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
+
+    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+        if isinstance(params, rushlight.Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got one {type(params).__name__}: write [tensor]"
+            )
+        self.defaults = defaults
+        self._make_private_fields()
+        self.state: defaultdict[Any, State] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def _make_private_fields(self) -> None:
+        """Create what is neither saved nor copied: the hooks, and the numbers known to be in 0-d
+        state tensors.
+        """
+        for kind in _HOOK_KINDS:
+            if kind not in self.__dict__:
+                setattr(self, kind, OrderedDict())
+        self._cells: dict[Tensor, numpy.ndarray] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "defaults": self.defaults,
+            "state": self.state,
+            "param_groups": self.param_groups,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_private_fields()
+        # Groups saved by an older version, or by hand, may lack an option that has a default.
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for index, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {index}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    # ---- stepping
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Update every parameter that has a gradient; return what `closure` returned, or None.
+
+        `closure`, when given, is called first with gradient recording on: it clears the gradients,
+        computes the loss, calls `backward` and returns the loss.
+        """
+        if type(self).update_parameter is Optimizer.update_parameter:
+            raise NotImplementedError(
+                f"{type(self).__name__} must define update_parameter(param, gradient, group) "
+                "or step(closure)"
+            )
+        loss = None
+        if closure is not None:
+            with rushlight.enable_grad():
+                loss = closure()
+        with rushlight.set_grad_enabled(bool(self.defaults.get("differentiable", False))):
+            for group in self.param_groups:
+                for param in group["params"]:
+                    if param.grad is not None:
+                        self._update(param, param.grad, group)
+        rushlight._step_boundary()
+        return loss
+
+    step = _with_hooks(step)
+
+    def _update(self, param: Tensor, gradient: Tensor, group: Group) -> None:
+        if gradient.is_sparse:
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        self.update_parameter(param, gradient, group)
+
+    def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
+        """Rewrite `param` in place from `gradient`, `self.state[param]` and `group`'s options."""
 
     def state_of(self, param: Tensor, group: Group) -> State:
         """What the method remembers about `param`; made by `init_state` at its first update."""
@@ -175,7 +274,8 @@ class Optimizer:
     def decayed(self, param: Tensor, gradient: Tensor, group: Group) -> tuple[Tensor, Tensor]:
         """The parameter and its gradient as reals, with weight decay applied to one of them.
 
-        before: p, g  ->  after: p * (1 - lr * weight_decay), g   when the group's decay is decoupled
+        before: p, g  ->  after: p * (1 - lr * weight_decay), g   when the group's decay is
+        decoupled
                                  p, g + weight_decay * p          otherwise
         """
         start = self.read(param)
@@ -186,9 +286,11 @@ class Optimizer:
         return start, real_view(-gradient if group["maximize"] else gradient)
 
     def read(self, tensor: Tensor) -> Tensor:
-        """The value of a parameter or state tensor to compute with: reals, unchanged by a later `write`.
+        """The value of a parameter or state tensor to compute with: reals, unchanged by a later
+        `write`.
 
-        Only with `differentiable=True` does anything keep the value that long, so only then is it copied.
+        Only with `differentiable=True` does anything keep the value that long, so only then is it
+        copied.
         """
         value = real_view(tensor)
         return value.clone() if self.defaults.get("differentiable", False) else value

@@ -62,7 +62,7 @@ class SparseAdam(Optimizer):
             "SparseAdam does not support complex parameters",
         )
 
-    def _update(self, param: Tensor, gradient: Tensor, group: Group) -> None:
+    def update_parameter(self, param: Tensor, gradient: Tensor, group: Group) -> None:
         raise RuntimeError(
             "SparseAdam does not support dense gradients, please consider Adam instead"
         )

@@ -10,8 +10,10 @@ from math import prod
 
 from ..graph.node import Node, ordered
 
-PARTIALS = 64  # a long reduction with few results is done in about so many parts
-LONG = 4096  # elements that one part should at least have
+PART = 32768  # elements of a part of a long reduction (128 KiB of float32)
+SHORT = 64  # elements that each sum of a part should at least have
+MOST_PARTS = 1024
+MANY = 4096  # results that are enough to share out without parts
 
 
 def rewrite(outputs: Sequence[Node]) -> list[Node]:
@@ -54,51 +56,45 @@ def trivial_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
 
 
 def split_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
-    """sum over (n, h, w)  ->  sum over n of (sum over (h, w)), so that there are parts to give to threads.
+    """sum over (n, h, w)  ->  sum over (n, a) of the sums over (b, w), with h = a * b.
 
-    How a sum is parted depends on its shape alone, so its value does not depend on who does the parts.
+    A part should fit a core's cache, so that it is read from memory once however its sums are laid out. How a sum is
+    parted depends on its shape alone, so its value does not depend on who does the parts.
     """
-    if node.op != "reduce":
+    if node.op != "reduce" or node.attributes[0].startswith("arg") or node.dtype.is_complex:
         return node
     kind, axes = node.attributes
     x = node.inputs[0]
     length = prod(x.shape[a] for a in axes)
-    if kind.startswith("arg") or node.numel * LONG > length * 64 or length < 4 * LONG or node.dtype.is_complex:
+    wanted = min(x.numel // PART, length // SHORT, MOST_PARTS)
+    if wanted < 4 or node.numel >= MANY:
         return node
-    outer: list[int] = []
-    parts = 1
+    outer, parts = [], 1
     for a in axes:
-        if parts * x.shape[a] > 4 * PARTIALS or parts >= PARTIALS // 4 or length // (parts * x.shape[a]) < LONG:
-            break
-        outer.append(a)
-        parts *= x.shape[a]
-    if not outer:
-        return _cut_axis(node, x, kind, axes, make)
+        n = x.shape[a]
+        if parts * n <= wanted * 1.5:
+            outer.append(a)
+            parts *= n
+            continue
+        cut = next((d for d in range(max(wanted // parts, 1), 1, -1) if n % d == 0), 1)
+        if cut > 1:
+            x, axes = _cut_axis(x, axes, a, cut, make)
+            outer = [d + (d > a) for d in outer] + [a]
+            parts *= cut
+        break
     inner = tuple(a for a in axes if a not in outer)
-    if not inner:
+    if parts < 4 or not inner:
         return node
-    first_shape = [n for d, n in enumerate(x.shape) if d not in inner]
-    first = make(Node("reduce", (x,), first_shape, node.dtype, (kind, inner)))
     rest = [d for d in range(x.ndim) if d not in inner]
+    first = make(Node("reduce", (x,), [x.shape[d] for d in rest], node.dtype, (kind, inner)))
     return Node("reduce", (first,), node.shape, node.dtype, (kind, tuple(rest.index(a) for a in outer)))
 
 
-def _cut_axis(node: Node, x: Node, kind: str, axes: tuple[int, ...], make) -> Node:  # type: ignore[no-untyped-def]
-    """sum over n  ->  sum over a of (sum over b) with n = a * b."""
-    axis = max(axes, key=lambda a: x.shape[a])
-    extent = x.shape[axis]
-    length = prod(x.shape[a] for a in axes)
-    most = max(2, min(4 * PARTIALS, length // LONG))
-    parts = next((p for p in range(min(most, extent), 1, -1) if extent % p == 0), 1)
-    if parts < 4:
-        return node
-    shape = [*x.shape[:axis], parts, extent // parts, *x.shape[axis + 1 :]]
+def _cut_axis(x: Node, axes: tuple[int, ...], axis: int, parts: int, make) -> tuple[Node, tuple[int, ...]]:  # type: ignore[no-untyped-def]
+    """A dimension seen as two, and the reduced axes counted anew (both halves are reduced)."""
+    shape = [*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :]]
     wide = make(Node("reshape", (x,), shape, x.dtype))
-    inner = tuple(a + (a >= axis) for a in axes)  # the cut axis's inner half, and all others behind it moved up
-    first_shape = [n for d, n in enumerate(shape) if d not in inner]
-    first = make(Node("reduce", (wide,), first_shape, node.dtype, (kind, inner)))
-    place = sum(1 for d in range(axis) if d not in inner)
-    return Node("reduce", (first,), node.shape, node.dtype, (kind, (place,)))
+    return wide, tuple(sorted({a + (a > axis) for a in axes} | {axis + 1}))
 
 
 __all__ = ["rewrite"]

@@ -18,7 +18,8 @@ def difference(program: Program, own: Outcome, other: Outcome) -> str | None:
     failed_backward = False
     for statement, mine, theirs in zip(program.statements, own.lines, other.lines, strict=True):
         if mine != theirs:
-            return f"{statement.text}\n    rushlight: {_told(mine)}\n    oracle:    {_told(theirs)}"
+            said = [_told(line, out.messages.get(statement.text)) for line, out in ((mine, own), (theirs, other))]
+            return f"{statement.text}\n    rushlight: {said[0]}\n    oracle:    {said[1]}"
         if isinstance(mine, str) and mine != "skipped" and "backward" in statement.text:
             failed_backward = True
     scale = _scale(other)
@@ -43,8 +44,8 @@ def difference(program: Program, own: Outcome, other: Outcome) -> str | None:
     return None
 
 
-def _told(line: tuple[Facts | None, ...] | str) -> str:
-    return line if isinstance(line, str) else ", ".join(map(str, line))
+def _told(line: tuple[Facts | None, ...] | str, message: str | None) -> str:
+    return f"{line}: {message}" if isinstance(line, str) else ", ".join(map(str, line))
 
 
 def _scale(outcome: Outcome) -> float:

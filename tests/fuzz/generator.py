@@ -44,13 +44,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Draft:
-    """A line that might be taken. `exact`: rounds alike everywhere. `writes`: variables whose memory it changes."""
+    """A line that might be taken.
+
+    `exact`: rounds alike everywhere. `writes`: variables whose memory it changes. `freezes`: its results are views that
+    PyTorch forbids to write to (those of functions with several results).
+    """
 
     text: str
     uses: tuple[str, ...]
     defines: tuple[str, ...] = ()
     exact: bool = True
     writes: tuple[str, ...] = ()
+    freezes: bool = False
 
 
 def has(library: ModuleType, path: str) -> bool:
@@ -85,6 +90,7 @@ class Generator:
         self.statements: list[Statement] = []
         self.tensors: list[str] = []
         self.noise: dict[int, float] = {}
+        self.frozen: set[int] = set()
         self.count = 0
         self.gradient_noise = NOISE["float64"]
 
@@ -115,6 +121,16 @@ class Generator:
 
     def noise_of(self, name: str) -> float:
         return self.noise.get(self[name].untyped_storage()._cdata, 0.0)
+
+    def writable(self, name: str) -> bool:
+        """Whether writing to a variable means the same everywhere: no forbidden view, no element met twice."""
+        x = self[name]
+        if x.untyped_storage()._cdata in self.frozen:
+            return False
+        reached = np.zeros((1,), np.int64)
+        for extent, stride in zip(x.shape, x.stride(), strict=True):
+            reached = (reached[:, None] + np.arange(extent) * stride).reshape(-1)
+        return len(np.unique(reached)) == len(reached)
 
     def clear(self, name: str, *kinks: float) -> bool:
         """Whether an operation may jump at the kinks: the values are exact, or far from them."""
@@ -220,6 +236,8 @@ class Generator:
         if not draft.exact:
             touched = [self[n] for n in (*draft.uses, *draft.defines)]
             level = max([level, *(NOISE.get(str(x.dtype).removeprefix("torch."), 0.0) for x in touched)])
+        if draft.freezes and self[draft.uses[0]].requires_grad:
+            self.frozen.add(self[draft.uses[0]].untyped_storage()._cdata)
         for name in (*draft.defines, *draft.writes):
             storage = self[name].untyped_storage()._cdata
             if kind_of(self[name]) in ("float", "complex"):

@@ -1,6 +1,6 @@
 """Programs of the fuzzer: straight lines of Python that run under either library.
 
-In: statements, each one line of source text over the names `m` (the library), `F` (its `nn.functional`), the helpers
+In: statements, each one line of source text over the names `m` (the library), the helpers
 of `environment` and the variables that earlier lines define. Out: what happened: for each line the facts of the
 tensors it defined or the type of the error it raised, and at the end the values and gradients of everything that is
 left. Invariant: running reads no value except where a line says so, so that a lazy library stays lazy.
@@ -67,6 +67,7 @@ class Outcome:
     """What a run of a program did."""
 
     lines: list[tuple[Facts | None, ...] | str] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
     observed: list[np.ndarray] = field(default_factory=list)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     gradients: dict[str, np.ndarray | None] = field(default_factory=dict)
@@ -114,7 +115,7 @@ def environment(library: ModuleType, outcome: Outcome) -> dict[str, Any]:
     def observe(tensor: Any) -> None:
         outcome.observed.append(numpy_of(tensor))
 
-    return {"m": library, "F": library.nn.functional, "leaf": leaf, "outside": outside, "observe": observe}
+    return {"m": library, "leaf": leaf, "outside": outside, "observe": observe}
 
 
 def facts(value: Any) -> Facts | None:
@@ -149,7 +150,7 @@ def run(program: Program, library: ModuleType, before_line: Callable[[int], None
         for number, statement in enumerate(program.statements):
             if before_line is not None:
                 before_line(number)
-            outcome.lines.append(_run_line(statement, names))
+            outcome.lines.append(_run_line(statement, names, outcome))
         names.pop("__builtins__", None)
         for name, value in names.items():
             if name in reserved or not hasattr(value, "stride"):
@@ -161,7 +162,7 @@ def run(program: Program, library: ModuleType, before_line: Callable[[int], None
     return outcome
 
 
-def _run_line(statement: Statement, names: dict[str, Any]) -> tuple[Facts | None, ...] | str:
+def _run_line(statement: Statement, names: dict[str, Any], outcome: Outcome) -> tuple[Facts | None, ...] | str:
     if any(name not in names for name in statement.uses):
         return "skipped"
     try:
@@ -169,5 +170,6 @@ def _run_line(statement: Statement, names: dict[str, Any]) -> tuple[Facts | None
     except Exception as error:
         for name in statement.defines:
             names.pop(name, None)
-        return f"{type(error).__name__}"
+        outcome.messages[statement.text] = str(error)
+        return type(error).__name__
     return tuple(facts(names[name]) for name in statement.defines)

@@ -19,7 +19,8 @@ IN_PLACE_SHAPE = ("unsqueeze_(0)", "squeeze_()", "t_()", "transpose_(0, -1)")
 def _target(g: Generator, kinds: str = "float") -> str | None:
     """A variable to write to; mostly one on which that is allowed."""
     good = g.chance(0.93)
-    return g.pick(lambda x: not good or not (x.requires_grad and x.is_leaf), kinds)
+    x = g.pick(lambda x: not good or not (x.requires_grad and x.is_leaf), kinds)
+    return x if x is not None and g.writable(x) else None
 
 
 def in_place(g: Generator) -> Draft | None:
@@ -112,7 +113,7 @@ def scatter_in_place(g: Generator) -> Draft | None:
 def without_tape(g: Generator) -> Draft | None:
     """A line under no_grad, or one that leaves the tape in another way."""
     x = g.pick()
-    if x is None:
+    if x is None or not g.writable(x):
         return None
     out = g.fresh()
     choice = g.random.randrange(5)

@@ -59,7 +59,7 @@ def activation(name: str, more: str, bounds: tuple[float, float], kinks: tuple[f
         if x is None or not g.within(x, *bounds) or not g.clear(x, *kinks):
             return None
         out = g.fresh()
-        return Draft(f"{out} = F.{name}({x}{more})", (x,), (out,), exact=False)
+        return Draft(f"{out} = m.nn.functional.{name}({x}{more})", (x,), (out,), exact=False)
 
     return draw
 

@@ -184,13 +184,13 @@ def _conv(g: Generator, x: str) -> str | None:
     kernel = tuple(min(g.random.choice((1, 2, 3)), n) for n in g[x].shape[2:])
     weight = weights(g, (g.random.choice((1, 4)), channels, *kernel))
     extra = g.random.choice(("", ", stride=2", ", padding=1", ", padding=1, stride=2", ", bias=m.ones({})"))
-    return None if "bias" in extra else f"F.conv{spatial}d({x}, {weight}{extra})"
+    return None if "bias" in extra else f"m.nn.functional.conv{spatial}d({x}, {weight}{extra})"
 
 
 def _conv_transpose(g: Generator, x: str) -> str:
     spatial = g[x].ndim - 2
     weight = weights(g, (g[x].shape[1], 2, *(2,) * spatial))
-    return f"F.conv_transpose{spatial}d({x}, {weight}, stride={g.random.choice((1, 2))})"
+    return f"m.nn.functional.conv_transpose{spatial}d({x}, {weight}, stride={g.random.choice((1, 2))})"
 
 
 def _pool(g: Generator, x: str) -> str | None:
@@ -198,17 +198,17 @@ def _pool(g: Generator, x: str) -> str | None:
         return None
     spatial = g[x].ndim - 2
     name = g.random.choice(("max_pool", "avg_pool"))
-    return f"F.{name}{spatial}d({x}, 2{g.random.choice(('', ', stride=1', ', padding=1'))})"
+    return f"m.nn.functional.{name}{spatial}d({x}, 2{g.random.choice(('', ', stride=1', ', padding=1'))})"
 
 
 def _adaptive(g: Generator, x: str) -> str:
-    return f"F.adaptive_avg_pool{g[x].ndim - 2}d({x}, {g.random.choice((1, 2))})"
+    return f"m.nn.functional.adaptive_avg_pool{g[x].ndim - 2}d({x}, {g.random.choice((1, 2))})"
 
 
 def _layer_norm(g: Generator, x: str) -> str | None:
     extent = g[x].shape[-1]
     affine = f", {weights(g, (extent,))}, {weights(g, (extent,))}" if g.chance(0.5) else ""
-    return f"F.layer_norm({x}, ({extent},){affine}, eps=0.1)"
+    return f"m.nn.functional.layer_norm({x}, ({extent},){affine}, eps=0.1)"
 
 
 def _batch_norm(g: Generator, x: str) -> str | None:
@@ -216,12 +216,12 @@ def _batch_norm(g: Generator, x: str) -> str | None:
     if g[x].numel() // channels < 2:
         return None
     if g.chance(0.3):
-        return f"F.batch_norm({x}, m.zeros({channels}), m.ones({channels}), training=False)"
-    return f"F.batch_norm({x}, None, None, {weights(g, (channels,))}, {weights(g, (channels,))}, training=True, eps=0.1)"
+        return f"m.nn.functional.batch_norm({x}, m.zeros({channels}), m.ones({channels}), training=False)"
+    return f"m.nn.functional.batch_norm({x}, None, None, {weights(g, (channels,))}, {weights(g, (channels,))}, training=True, eps=0.1)"
 
 
 def _group_norm(g: Generator, x: str) -> str | None:
-    return f"F.group_norm({x}, 2, eps=0.1)" if g[x].shape[1] % 2 == 0 else None
+    return f"m.nn.functional.group_norm({x}, 2, eps=0.1)" if g[x].shape[1] % 2 == 0 else None
 
 
 def _cross_entropy(g: Generator, x: str) -> str:
@@ -230,16 +230,16 @@ def _cross_entropy(g: Generator, x: str) -> str:
     extra = g.random.choice(("", ", label_smoothing=0.1", ", reduction='sum'", ", reduction='none'", ", ignore_index=0"))
     if extra.endswith("=0") and not any(target):
         extra = ""
-    return f"F.cross_entropy({x}, m.tensor({target}){extra})"
+    return f"m.nn.functional.cross_entropy({x}, m.tensor({target}){extra})"
 
 
 def _nll(g: Generator, x: str) -> str:
     rows, classes = g[x].shape
-    return f"F.nll_loss(F.log_softmax({x}, -1), m.tensor({[g.random.randrange(classes) for _ in range(rows)]}))"
+    return f"m.nn.functional.nll_loss(m.nn.functional.log_softmax({x}, -1), m.tensor({[g.random.randrange(classes) for _ in range(rows)]}))"
 
 
 def _embedding(g: Generator, x: str) -> str:
-    return f"F.embedding(m.tensor({[[g.random.randrange(g[x].shape[0]) for _ in range(3)] for _ in range(2)]}), {x})"
+    return f"m.nn.functional.embedding(m.tensor({[[g.random.randrange(g[x].shape[0]) for _ in range(3)] for _ in range(2)]}), {x})"
 
 
 def _loss(name: str) -> Callable[[Generator, str], str | None]:
@@ -247,13 +247,13 @@ def _loss(name: str) -> Callable[[Generator, str], str | None]:
         if name in ("l1_loss", "smooth_l1_loss", "huber_loss") and not g.clear(x, -0.63, 0.37, 1.37):
             return None
         inputs = f"{x}.sigmoid()" if name == "binary_cross_entropy" else x
-        return f"F.{name}({inputs}, m.full_like({x}, 0.37){g.random.choice(('', ', reduction=' + repr('sum'), ', reduction=' + repr('none')))})"
+        return f"m.nn.functional.{name}({inputs}, m.full_like({x}, 0.37){g.random.choice(('', ', reduction=' + repr('sum'), ', reduction=' + repr('none')))})"
 
     return text
 
 
 LAYERS: dict[str, tuple[Callable[[Generator, str], str | None], tuple[int, ...]]] = {
-    "linear": (lambda g, x: f"F.linear({x}, {weights(g, (4, g[x].shape[-1]))}, {weights(g, (4,))})", (1, 2, 3)),
+    "linear": (lambda g, x: f"m.nn.functional.linear({x}, {weights(g, (4, g[x].shape[-1]))}, {weights(g, (4,))})", (1, 2, 3)),
     "conv": (_conv, (3, 4)), "conv_transpose": (_conv_transpose, (3, 4)), "pool": (_pool, (3, 4)),
     "adaptive_avg_pool": (_adaptive, (3, 4)), "layer_norm": (_layer_norm, (1, 2, 3, 4)), "batch_norm": (_batch_norm, (2, 3, 4)),
     "group_norm": (_group_norm, (2, 3, 4)), "cross_entropy": (_cross_entropy, (2,)), "nll_loss": (_nll, (2,)),
@@ -261,12 +261,12 @@ LAYERS: dict[str, tuple[Callable[[Generator, str], str | None], tuple[int, ...]]
     "smooth_l1_loss": (_loss("smooth_l1_loss"), (1, 2)), "huber_loss": (_loss("huber_loss"), (1, 2)),
     "binary_cross_entropy": (_loss("binary_cross_entropy"), (1, 2)),
     "binary_cross_entropy_with_logits": (_loss("binary_cross_entropy_with_logits"), (1, 2)),
-    "pad": (lambda g, x: f"F.pad({x}, (1, 2){g.random.choice(('', ', value=0.5'))})", (1, 2, 3)),
-    "one_hot": (lambda g, x: f"F.one_hot({x}.detach().abs().long().clamp(max=3), 5) + {x}.sum()", (1, 2)),
-    "glu": (lambda g, x: f"F.glu({x}, -1)" if g[x].shape[-1] % 2 == 0 else None, (1, 2, 3)),
-    "scaled_dot_product_attention": (lambda g, x: f"F.scaled_dot_product_attention({x}, {x} * 0.5, {x})", (3, 4)),
-    "interpolate": (lambda g, x: f"F.interpolate({x}, scale_factor=2)", (3, 4)),
-    "cosine_similarity": (lambda g, x: f"F.cosine_similarity({x} + 0.5, m.ones_like({x}), dim=0, eps=0.1)", (1, 2)),
+    "pad": (lambda g, x: f"m.nn.functional.pad({x}, (1, 2){g.random.choice(('', ', value=0.5'))})", (1, 2, 3)),
+    "one_hot": (lambda g, x: f"m.nn.functional.one_hot({x}.detach().abs().long().clamp(max=3), 5) + {x}.sum()", (1, 2)),
+    "glu": (lambda g, x: f"m.nn.functional.glu({x}, -1)" if g[x].shape[-1] % 2 == 0 else None, (1, 2, 3)),
+    "scaled_dot_product_attention": (lambda g, x: f"m.nn.functional.scaled_dot_product_attention({x}, {x} * 0.5, {x})", (3, 4)),
+    "interpolate": (lambda g, x: f"m.nn.functional.interpolate({x}, scale_factor=2)", (3, 4)),
+    "cosine_similarity": (lambda g, x: f"m.nn.functional.cosine_similarity({x} + 0.5, m.ones_like({x}), dim=0, eps=0.1)", (1, 2)),
 }  # fmt: skip
 LAYER_NEEDS = {
     "conv": ("conv1d", "conv2d"), "conv_transpose": ("conv_transpose1d", "conv_transpose2d"),

@@ -175,7 +175,7 @@ def several(text: Callable[[Generator, str], tuple[str, int] | None], least: int
         if made is None or made[1] > 6 or made[1] < 1:
             return None
         outs = tuple(g.fresh() for _ in range(made[1]))
-        return Draft(f"{', '.join(outs)}, = {made[0]}", (x,), outs)
+        return Draft(f"{', '.join(outs)}, = {made[0]}", (x,), outs, freezes=True)
 
     return draw
 

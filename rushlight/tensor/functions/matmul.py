@@ -6,12 +6,11 @@ In: tensors of one dtype. Out: tensors. Invariant: whatever is summed over is su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...ops import matmul as rows
 from ...ops.matmul import LETTERS
-from ..inplace import check_writable, overwrite
 from ..tensor import Tensor
 
 
@@ -360,18 +359,9 @@ def _check_sizes(tensors: list[tuple[Tensor, str]]) -> None:
             seen[label] = max(have, extent) if 0 not in (have, extent) else 0
 
 
-def _in_place(function: Callable) -> Callable:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_writable(self)
-        return overwrite(self, function(self, *args, **kwargs), check=False)
-
-    method.__name__ = f"{function.__name__}_"
-    method.__doc__ = f"{function.__name__}, the result overwriting this tensor."
-    return method
-
-
 _ACCUMULATING = (addmm, addmv, baddbmm, addbmm, addr)
 FUNCTIONS = (*_ACCUMULATING, outer, inner, vdot, chain_matmul, matrix_power, kron, tensordot, einsum)
-METHODS = (*_ACCUMULATING, *map(_in_place, _ACCUMULATING), outer, inner, vdot, matrix_power, kron)
+METHODS = (*_ACCUMULATING, outer, inner, vdot, matrix_power, kron)
 ALIASES = {"ger": outer}
+IN_PLACE = tuple(function.__name__ for function in _ACCUMULATING)
 LINALG = {"multi_dot": multi_dot, "vecdot": vecdot, "matrix_power": matrix_power}
