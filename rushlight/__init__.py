@@ -57,7 +57,7 @@ globals().update(DTYPES)
 globals().update(ALIASES)
 globals().update(_install())
 
-_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random")
+_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random", "special")
 
 
 def __getattr__(name: str) -> Any:

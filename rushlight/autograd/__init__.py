@@ -1,0 +1,24 @@
+"""Automatic differentiation: the tape, the backward walk, user-defined functions, gradient checks (as `torch.autograd`)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+
+_PLACES = {
+    "backward": "walk", "grad": "walk", "Function": "function", "FunctionCtx": "function",
+    "gradcheck": "gradcheck", "gradgradcheck": "gradcheck", "GradcheckError": "gradcheck",
+}  # fmt: skip
+
+__all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled", "no_grad",
+           "set_grad_enabled"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        found = getattr(import_module(f".{_PLACES[name]}", __name__), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """The tape: one GradFn per differentiable operation, linked to those of its operands.
 
-In: made while recording (`record_op`) or by views, in-place writes and user functions. Out: walked by `autograd/backward.py`.
+In: made while recording (`record_op`) or by views, in-place writes and user functions. Out: walked by `autograd/walk.py`.
 Invariants: a GradFn's `sequence` is larger than that of every GradFn it points to; it keeps alive exactly the
 values that its active rules name; a saved value is (storage, version), checked when it is used.
 """

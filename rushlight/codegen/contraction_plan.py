@@ -97,9 +97,9 @@ class Plan:
     `edge_rows` and `edge_columns` are the sizes of the last tile where it is smaller, else 0.
     The sum is cut at loop `cut` into blocks of `block` steps: the loops before it and its blocks
     are run by the driver, the rest by the tile. With `packed` the driver copies each panel of B
-    before its row tiles run; with `paired` it interleaves rows two by two, for instructions that sum
-    two products of bfloat16 at once. `grid` is the number of steps of the flat (batch, row, column) loops
-    that make one task.
+    before its row tiles run; with `paired` it interleaves rows two by two, for instructions that
+    sum two products of bfloat16 at once. `grid` is the number of steps of the flat (batch, row,
+    column) loops that make one task.
     """
 
     spec: Contraction

@@ -154,11 +154,14 @@ def extra_buffers(spec: Contraction) -> tuple[Step, ...]:
 def reach(spec: Contraction, operand: int) -> tuple[int, int]:
     """Lowest and highest element of operand 0 (A), 1 (B), 2 (C), 3... (extras) that is touched.
 
-    The caller promises that both lie inside the buffer.
+    The caller promises that both lie inside the buffer. With an empty loop nothing is touched
+    and the highest lies one below the lowest.
     """
     offsets = (spec.a_offset, spec.b_offset, spec.c_offset)
     offsets += tuple(step.offset for step in extra_buffers(spec))
     low = high = offsets[operand]
+    if not spec.multiplications:
+        return low, low - 1
     for index, axis in enumerate(spec.axes):
         span = spec.strides(index)[operand] * (axis.extent - 1)
         low, high = low + min(span, 0), high + max(span, 0)

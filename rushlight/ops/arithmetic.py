@@ -132,26 +132,6 @@ def _(g, input):  # type: ignore[no-untyped-def]
 angle.test(one(), np.angle)
 
 
-@op("torch Tensor", elementwise=True)
-def positive(input: Value) -> Value:
-    """+x. RuntimeError for bools. Follows `torch.positive`.
-
-    >>> import rushlight as rl
-    >>> rl.positive(rl.tensor([-1., 2.]))
-    tensor([-1.,  2.])
-    """
-    if input.dtype is dtypes.bool_:
-        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
-    return input
-
-
-@positive.vjp("input")
-def _(g):  # type: ignore[no-untyped-def]
-    return g
-
-
-positive.test(one(), np.positive)
-
 # --- whole parts --------------------------------------------------------------------------------------------------
 
 

@@ -330,6 +330,16 @@ def write_slice(input: Value, value: Value, strides: tuple, offset: int) -> Valu
     return b.write(input, b.cast(value, input.dtype), strides, offset)
 
 
+@write_slice.vjp("input")
+def _(g, value_layout, strides, offset):  # type: ignore[no-untyped-def]
+    return write_slice(g, full(tuple(value_layout.shape), 0, g.dtype), strides, offset)
+
+
+@write_slice.vjp("value")
+def _(g, value_layout, strides, offset):  # type: ignore[no-untyped-def]
+    return g.as_strided(value_layout.shape, strides, offset)
+
+
 @op("")
 def strided_backward(grad: Value, numel: int, strides: tuple, offset: int) -> Value:
     """Flat memory of `numel` elements with grad summed in at the addresses of a view (views may overlap)."""

@@ -175,7 +175,7 @@ def scatter_reduce(input: Value, dim: int, index: Value, src: Value, reduce: str
     if reduce == "mean":
         count = _scattered("scatter_reduce", _start(base, dim, index, include_self), dim, index, b.const(1), "sum")
         if input.dtype.kind == "int":
-            result = b.elementwise("floor_div", result, count)
+            result = b.elementwise("floor_divide", result, count)
         else:
             result = b.elementwise("div", result, b.binary("maximum", count, 1))
     return b.cast(result, input.dtype)
@@ -278,8 +278,8 @@ def _source(name: str, x: Node, address: Node, dim: int, index: Node, source: No
     source = at_least_1d(source)
     if source.shape != address.shape:
         if source.ndim != address.ndim or source.shape[dim] != address.shape[dim]:
-            raise IndexError(
-                f"{name}(): Number of indices ({max(index.numel, 1)}) should be equal to source.size(dim): "
+            raise (IndexError if name == "index_copy" else RuntimeError)(
+                f"{name}_(): Number of indices ({index.numel}) should be equal to source.size(dim): "
                 f"source is {list(source.shape)}, dim is {dim}"
             )
         raise RuntimeError(

@@ -239,8 +239,11 @@ class Body:
         if node not in self.sites:
             self.sites.append(node)
         checked = self.let("check_index", (wanted,), "int64", (x.numel, self.sites.index(node)))
-        slot = self.slots.get(id(x)) or self.leaf[x.attributes]
-        return self.load(slot, Affine(slot.offset), checked, mask)
+        slot = self.slots.get(id(x)) or self.leaf.get(x.attributes if x.op == "input" else ())
+        dense = contiguous_strides(x.shape)
+        if slot is not None and all(n == 1 or have == want for n, have, want in zip(x.shape, slot.strides, dense)):
+            return self.load(slot, Affine(slot.offset), checked, mask)
+        return self.value(x, self.position(checked, dense, x.shape), mask)  # x lies in another order, or is a view
 
     _LOWER = {
         "input": _input, "scalar": _scalar, "const": _const, "iota": _iota, "copy": _copy, "expand": _expand,

@@ -22,6 +22,7 @@ from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build, chec
 MAX_BYTES = 1 << 28
 MAX_DEPTH = 100
 _MARK = object()
+_STOP = ord(".")
 _CONTAINERS = (list, tuple, dict, OrderedDict, Counter, set, frozenset, Namespace)
 _INTERNAL = (Constructor, StorageKind, StorageView)
 
@@ -57,8 +58,9 @@ class Interpreter:
     def run(self) -> Any:
         """Execute up to STOP; return the one value that is left."""
         while True:
-            code = self.take(1)[0]
-            if code == ord("."):
+            code = self.data[self.end]
+            self.end += 1
+            if code == _STOP:
                 break
             step = _STEPS.get(code)
             if step is None:
@@ -205,8 +207,11 @@ _TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
 
 
 def _make_tuple(machine: Interpreter, size: int) -> None:
-    values = [machine.pop() for _ in range(size)]
-    machine.push(tuple(reversed(values)))
+    stack = machine.stack
+    values = tuple(stack[-size:])
+    if len(values) < size or any(value is _MARK for value in values):
+        raise ValueError("a tuple wants more values than there are")
+    stack[-size:] = [values]
 
 
 for _code, _size in _TUPLES.items():

@@ -1,6 +1,7 @@
 """Bytes: views of another dtype, real and complex views, and storages as objects.
 
-In: tensors. Out: tensors on the same bytes. Invariant: a view of a dtype of another size is taken on realized memory.
+In: tensors. Out: tensors on the same bytes. Invariant: memory that has been viewed under two dtypes is `shared` from then
+on: it is read and written at the call, since the pending value of a storage has one dtype.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from ..ops import core
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 from .views import view_of
+
+
+def share(storage: Storage) -> None:
+    """From now on the bytes are always there and up to date."""
+    storage.settle()
+    storage.shared = True
 
 
 def view_dtype(self: Tensor, target: dtype) -> Tensor:
@@ -37,7 +44,7 @@ def view_dtype(self: Tensor, target: dtype) -> Tensor:
         shape[-1] = bytes_last // new
         strides = [s // new for s in others] + [1]
         offset = offset * old // new
-    self._storage.realize()
+    share(self._storage)
     return view_of(self, layout_of(shape, strides, offset, target, layout.device), "View", lambda g: g)
 
 
@@ -46,7 +53,7 @@ def view_as_real(input: Tensor) -> Tensor:
     layout = input._layout
     if not layout.dtype.is_complex:
         raise RuntimeError(f"view_as_real is only supported for complex tensors, got {layout.dtype}")
-    input._storage.realize()
+    share(input._storage)
     made = layout_of((*layout.shape, 2), (*[2 * s for s in layout.strides], 1), 2 * layout.offset, layout.dtype.real, layout.device)
     return view_of(input, made, "ViewAsReal", lambda g: view_as_complex(g.contiguous()))
 
@@ -58,7 +65,7 @@ def view_as_complex(input: Tensor) -> Tensor:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got {list(layout.shape)}")
     if layout.strides[-1] != 1 or layout.offset % 2 or any(s % 2 for s in layout.strides[:-1]):
         raise RuntimeError("Tensor must have a last dimension with stride 1 and even strides elsewhere")
-    input._storage.realize()
+    share(input._storage)
     made = layout_of(layout.shape[:-1], [s // 2 for s in layout.strides[:-1]], layout.offset // 2, layout.dtype.to_complex(), layout.device)
     return view_of(input, made, "ViewAsComplex", lambda g: view_as_real(core.clone(g)))
 

@@ -7,21 +7,22 @@ elements it selects is a `where`; any other mask is read (a synchronisation poin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..base import dtype as dtypes
-from ..base.layout import broadcast_shapes
+from ..base.layout import Layout, layout_of
 from ..graph.trace import CURRENT
 from ..ops import core
 from ..ops import indexing as rows
 from ..ops import masking
 from ..ops import namespace as ops
+from ..ops.signature import elementwise_strides
 from . import views
 from .creation import from_array
-from .indexing import Advanced, ParsedIndex, Select, Slice, check_bounds, parse_index
+from .indexing import Advanced, ParsedIndex, Select, Slice, broadcast_index_shapes, check_bounds, parse_index
 from .inplace import check_writable, overwrite, type_name
 from .tensor import Tensor
 from .values import window
@@ -93,7 +94,23 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     if not parsed.advanced:
         return alias(x) if x is self else x
     positions, dims = resolved(x, parsed.advanced)
-    return rows.index(x, positions, dims, parsed.position)
+    made = rows.index(x, positions, dims, parsed.position)
+    if x._layout.contiguous and all(p._layout.contiguous for p in positions):
+        return made
+    strides = gathered_strides(x._layout, [p._layout for p in positions], dims, parsed.position, made._layout.shape)
+    return made if strides == made._layout.strides else core.restride(made, strides)
+
+
+def gathered_strides(x: Layout, positions: list[Layout], dims: tuple[int, ...], place: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides PyTorch gives x at advanced positions: the order of dimensions that x and the positions agree on."""
+    rest = [x.strides[d] for d in range(x.ndim) if d not in dims]
+    among = len(shape) - len(rest)
+    operands = [(*rest[:place], *(0,) * among, *rest[place:])]
+    for p in positions:
+        lead = (0,) * (place + among - p.ndim)
+        own = [0 if n == 1 else st for n, st in zip(p.shape, p.strides)]
+        operands.append((*lead, *own, *(0,) * (len(rest) - place)))
+    return elementwise_strides(tuple(shape), [layout_of(shape, strides, 0, x.dtype) for strides in operands])
 
 
 def resolved(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[list[Tensor], tuple[int, ...]]:
@@ -204,7 +221,7 @@ def masked(view: Tensor, entry: Advanced, value: Any) -> Tensor:
     mask = core.cast(mask, dtypes.bool_).reshape((*mask.shape, *(1,) * behind))
     if isinstance(value, Tensor):
         selected = view._layout.shape[entry.dim + entry.span :]
-        if broadcast_shapes(selected, value.shape) != tuple(selected):
+        if any(n not in (1, m) for n, m in zip(reversed(value.shape), reversed(selected))):
             raise RuntimeError(
                 f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result with "
                 f"trailing dimensions {list(selected)}"
@@ -219,7 +236,7 @@ def put(view: Tensor, parsed: ParsedIndex, value: Any) -> None:
     check_writable(view)
     positions, dims = resolved(view, parsed.advanced)
     if isinstance(value, Tensor):
-        among = broadcast_shapes(*[p.shape for p in positions])
+        among = broadcast_index_shapes([tuple(p.shape) for p in positions])
         value = without_leading_ones(value, view._layout.ndim - len(dims) + len(among))
         if value._layout.ndim == 0:
             value = core.cast(value, view.dtype)

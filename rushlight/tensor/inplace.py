@@ -100,14 +100,14 @@ def store(storage: Storage, layout: Layout, value: Tensor) -> None:
             value = core.restride(value.detach(), layout.strides)
         storage.take(value._storage)
         return
-    flat = make_tensor(storage, layout_of((storage.numel,), (1,), 0, storage.dtype, layout.device))
-    if layout.dtype is not storage.dtype:
-        raise NotImplementedError(
-            f"writing through a view of another dtype ({layout.dtype} on memory of {storage.dtype}) is not supported: "
-            "view the whole tensor back first"
-        )
+    numel = storage.nbytes() // layout.dtype.itemsize
+    flat = make_tensor(storage, layout_of((numel,), (1,), 0, layout.dtype, layout.device))
     result = core.write_slice(flat, value.detach(), layout.strides, layout.offset)
-    storage.take(result._storage)
+    if layout.dtype is storage.dtype:
+        storage.take(result._storage)
+    else:  # such memory is shared: what it holds is its bytes
+        fresh = result._storage.realize()
+        storage.realize().numpy("uint8")[: storage.nbytes()] = fresh.numpy("uint8")[: storage.nbytes()]
 
 
 def write_through(storage: Storage, kept) -> None:  # type: ignore[no-untyped-def]

@@ -129,7 +129,7 @@ def _install_operators() -> None:
         setattr(Tensor, name, lambda self, row=row: getattr(namespace, row)(self))
     for name, row in IN_PLACE.items():
         setattr(Tensor, name, methods.inplace_of(row))
-    Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+    Tensor.__pos__ = lambda self: namespace.positive(self)  # type: ignore[attr-defined]
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))  # type: ignore[attr-defined]
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))  # type: ignore[attr-defined]
     Tensor.real = property(lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self)  # type: ignore[attr-defined]

@@ -23,8 +23,11 @@ def function_modules() -> list[str]:
     return [f"tensor.functions.{p.stem}" for p in sorted((_HERE / "functions").glob("[a-z]*.py"))]
 
 
-def load(place: str) -> Any:
-    """The function at "module:name": a row of an op family, or a function (or alias) of a module."""
+def load(place: str, of_class: bool = False) -> Any:
+    """The function at "module:name": a row of an op family, or a function (or alias) of a module.
+
+    A module may have both a function and a method of one name (`where`): `of_class` says which is meant.
+    """
     path, name = place.split(":")
     module = import_module(f"{ROOT}.{path}")
     if path.startswith("ops."):
@@ -32,7 +35,8 @@ def load(place: str) -> Any:
     found = getattr(module, "ALIASES", {}).get(name)
     if found is not None:
         return found
-    listed = {f.__name__: f for f in (*module.FUNCTIONS, *getattr(module, "METHODS", ()))}
+    lists = [getattr(module, "METHODS", ()), module.FUNCTIONS]
+    listed = {f.__name__: f for group in (reversed(lists) if of_class else lists) for f in group}
     return listed[name] if name in listed else getattr(module, name)
 
 
@@ -61,7 +65,7 @@ def method(name: str) -> Any:
         from .methods import inplace_of
 
         return inplace_of(place[8:])
-    return as_method(load(place))
+    return as_method(load(place, of_class=True))
 
 
 def as_method(function: Any) -> Any:

@@ -53,6 +53,12 @@ class Storage:
                 raise self.error or RuntimeError("the value of this tensor was lost")
         return self.buffer
 
+    def settle(self) -> Buffer:
+        """The buffer, with nothing recorded left that has still to read it: for bytes that are handed out."""
+        if self.epoch == CURRENT.trace.epoch:
+            flush()
+        return self.realize()
+
     def take(self, other: Storage) -> None:
         """Become the pending value of another storage too (the other one, if still held, gets bytes of its own)."""
         owners = CURRENT.trace.owners

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd import backward as walk
+from ..autograd import walk
 from ..autograd.modes import MODE
 from ..autograd.tape import AccumulateGrad, GradFn, RemovableHandle
 from ..base import dtype as dtypes

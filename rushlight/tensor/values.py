@@ -55,7 +55,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     storage: Storage = self._storage
     size = layout.dtype.itemsize
-    buffer = storage.realize()
+    buffer = storage.settle()
     owner = buffer.owner if buffer.foreign else None
     strides = tuple(s * size for s in layout.strides)
     array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, layout.offset * size)

@@ -163,6 +163,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     return view_of(input, _with(input, wanted, strides), "View", lambda g: g.reshape(old))
 
 
+def ravel(input: Tensor) -> Tensor:
+    """One dimension, row-major: a view of contiguous memory, else a copy, as `torch.ravel`."""
+    return view(input.contiguous(), -1)
+
+
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """Any window on the storage; RuntimeError where it would reach outside, as `torch.as_strided`."""
     size, stride = sizes((size,)), sizes((stride,))
@@ -174,12 +179,12 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     if any(n < 0 for n in size) or offset < 0:
         raise RuntimeError(f"as_strided: sizes and offset must not be negative, got {list(size)} and {offset}")
     layout = _with(input, size, stride, offset)
-    if layout.reach() > input._storage.numel and layout.device.type != "meta":
-        item = layout.dtype.itemsize
+    item = layout.dtype.itemsize
+    if layout.reach() * item > input._storage.nbytes() and layout.device.type != "meta":
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
             f"requiring a storage size of {layout.reach() * item} are out of bounds for storage of size "
-            f"{input._storage.numel * item}"
+            f"{input._storage.nbytes()}"
         )
     own = input._layout
     if own.dense():
@@ -512,6 +517,6 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 FUNCTIONS = (reshape, as_strided, permute, transpose, t, broadcast_to, select, narrow, unsqueeze, squeeze, diagonal, unbind, split,
              chunk, flatten, unflatten, movedim)  # fmt: skip
 METHODS = (*FUNCTIONS, view, expand, expand_as, unfold, view_as, reshape_as)
-ALIASES = {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim, "ravel": flatten}
+ALIASES = {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim, "ravel": ravel}
 
 __all__ = ["ALIASES", "FUNCTIONS", "METHODS", "Size", "view_of"]

@@ -236,7 +236,7 @@ class Generator:
         if not draft.exact:
             touched = [self[n] for n in (*draft.uses, *draft.defines)]
             level = max([level, *(NOISE.get(str(x.dtype).removeprefix("torch."), 0.0) for x in touched)])
-        if draft.freezes and self[draft.uses[0]].requires_grad:
+        if draft.freezes:
             self.frozen.add(self[draft.uses[0]].untyped_storage()._cdata)
         for name in (*draft.defines, *draft.writes):
             storage = self[name].untyped_storage()._cdata

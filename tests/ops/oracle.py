@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import rushlight
-from rushlight.autograd.backward import grad as rushlight_grad
+from rushlight.ops import namespace
 
 torch = pytest.importorskip("torch")
 
@@ -46,8 +46,7 @@ def _grads(lib: Any, outs: list, directions: list, leaves: list, create_graph: b
         total = term if total is None else total + term
     if total.dtype.is_complex:
         total = total.real
-    grad = rushlight_grad if lib is rushlight else lib.autograd.grad
-    return list(grad(total, leaves, create_graph=create_graph, allow_unused=True))
+    return list(lib.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True))
 
 
 def run(lib: Any, expression: Callable, arrays: Sequence[np.ndarray], depth: int, dtype: str | None) -> list[list[Any]]:
@@ -97,6 +96,11 @@ def fails_alike(expression: Callable, *words: str) -> None:
         expression(rushlight)
     for word in words:
         assert word in str(ours.value)
+
+
+def functional(lib: Any) -> Any:
+    """Where a library keeps the functions of `nn.functional` (ours as rows, without the layers above them)."""
+    return namespace if lib is rushlight else lib.nn.functional
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ops.oracle import agree, fails_alike, normal, torch
+from ops.oracle import agree, fails_alike, functional, normal, torch
 
 import rushlight
 from rushlight.ops import namespace
@@ -39,7 +39,7 @@ CASES: list[tuple[tuple, tuple, dict[str, Any]]] = [
 def _convolution(lib: Any, *xs: Any, transposed: bool = False, **kwargs: Any) -> Any:
     rank = xs[1].ndim - 2
     name = f"conv_transpose{rank}d" if transposed else f"conv{rank}d"
-    return getattr(namespace if lib is rushlight else lib.nn.functional, name)(*xs, **kwargs)
+    return getattr(functional(lib), name)(*xs, **kwargs)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ops.oracle import agree, fails_alike, normal
+from ops.oracle import agree, fails_alike, functional, normal
 
 import rushlight
 
@@ -44,13 +44,13 @@ def test_accumulating_products_scale_their_operands() -> None:
 
 @pytest.mark.parametrize("shapes", [[(4, 3), (5, 3), (5,)], [(2, 2, 3), (5, 3), (5,)], [(3,), (5, 3), (5,)], [(2, 3), (3,)], [(2, 3), (4, 3)]])
 def test_linear(shapes: list) -> None:
-    agree(lambda lib, *xs: lib.nn.functional.linear(*xs), *(normal(*s, seed=k) for k, s in enumerate(shapes)))
+    agree(lambda lib, *xs: functional(lib).linear(*xs), *(normal(*s, seed=k) for k, s in enumerate(shapes)))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_narrow_sums_are_taken_in_float32(dtype: str) -> None:
     tolerance = {"float16": 2e-3, "bfloat16": 1e-2, "float32": 1e-5}[dtype]
-    agree(lambda lib, *xs: lib.nn.functional.linear(*xs), normal(4, 64), normal(5, 64), normal(5), dtype=dtype, depth=1, tolerance=tolerance)
+    agree(lambda lib, *xs: functional(lib).linear(*xs), normal(4, 64), normal(5, 64), normal(5), dtype=dtype, depth=1, tolerance=tolerance)
     agree(lambda lib, a, c: lib.matmul(a, c), np.ones((1, 5000)), np.ones((5000, 1)), dtype=dtype, depth=0, tolerance=tolerance)
 
 
@@ -110,8 +110,8 @@ def test_matrix_power(n: int) -> None:
         (lambda lib: lib.bmm(lib.zeros(2, 2, 3), lib.zeros(2, 4, 5)), "[2, 3] but got: [2, 4]"),
         (lambda lib: lib.mv(lib.zeros(2, 3), lib.zeros(2, 4)), "vector + matrix @ vector expected, got 1, 2, 2"),
         (lambda lib: lib.dot(lib.zeros(2), lib.zeros(2, 2)), "1D tensors expected, but got 1D and 2D"),
-        (lambda lib: lib.nn.functional.linear(lib.zeros(2, 2, 3), lib.zeros(5, 4)), "(4x3 and 4x5)"),
-        (lambda lib: lib.nn.functional.linear(lib.zeros(2, 3), lib.zeros(5, 3), lib.zeros(4)), "expanded size"),
+        (lambda lib: functional(lib).linear(lib.zeros(2, 2, 3), lib.zeros(5, 4)), "(4x3 and 4x5)"),
+        (lambda lib: functional(lib).linear(lib.zeros(2, 3), lib.zeros(5, 3), lib.zeros(4)), "expanded size"),
         (lambda lib: lib.addmm(lib.zeros(3), lib.zeros(2, 3), lib.zeros(3, 5)), "expanded size"),
         (lambda lib: lib.einsum("ij,jk->il", lib.zeros(2, 3), lib.zeros(3, 4)), "output subscript l does not appear"),
         (lambda lib: lib.einsum("ij,jk", lib.zeros(2, 3), lib.zeros(4, 4)), "size 4 for operand 1"),

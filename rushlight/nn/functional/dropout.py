@@ -6,8 +6,6 @@ Invariant: masks are drawn from the default generator in PyTorch's order: same s
 
 from __future__ import annotations
 
-import math
-
 import rushlight
 from rushlight import Tensor
 
@@ -27,29 +25,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     tensor([1., 1., 1.])
     """
     _check(p)
-    if not training:
-        return input
-    return rushlight.dropout_(input, p, True) if inplace else rushlight.dropout(input, p, True)
-
-
-def _channel_mask(input: Tensor, p: float, channel_dim: int = 1) -> Tensor:
-    """1 with probability 1 - p for each whole channel, 0 otherwise; broadcasts against `input`."""
-    shape = [*input.shape[: channel_dim + 1], *[1] * (input.dim() - channel_dim - 1)]
-    mask = rushlight.empty(shape, dtype=input.dtype, device=input.device)
-    return mask.bernoulli_(1 - p)
-
-
-def _apply(input: Tensor, factor: Tensor, inplace: bool) -> Tensor:
-    return input.mul_(factor) if inplace else input * factor
+    function = rushlight.dropout_ if inplace else rushlight.dropout
+    return function(input, p, training)
 
 
 def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     """Zeroes whole channels of a batched (N, C, ...) input."""
-    if p == 0 or not training or input.numel() == 0:
-        return input
-    if p == 1:
-        return _apply(input, rushlight.zeros_like(input), inplace)
-    return _apply(input, _channel_mask(input, p).div_(1 - p), inplace)
+    function = rushlight.feature_dropout_ if inplace else rushlight.feature_dropout
+    return function(input, p, training)
 
 
 def dropout1d(
@@ -103,40 +86,23 @@ def dropout3d(
     return _feature_dropout(input, p, training, inplace)
 
 
-def _alpha_dropout(
-    input: Tensor, p: float, training: bool, inplace: bool, whole_channels: bool
-) -> Tensor:
-    """Sets dropped elements to selu's negative limit and rescales: mean and variance stay.
-
-    y = a (x m + alpha' (1 - m)) + b with m the mask (Klambauer et al., arXiv 1706.02515).
-    """
-    _check(p)
-    if p == 0 or not training or input.numel() == 0:
-        return input
-    if p == 1:
-        return _apply(input, rushlight.zeros_like(input), inplace)
-    mask = (
-        _channel_mask(input, p) if whole_channels else rushlight.empty_like(input).bernoulli_(1 - p)
-    )
-    alpha = 1.7580993408473766  # minus the limit of selu at minus infinity
-    scale = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
-    shift = (mask - 1).mul_(alpha * scale).add_(alpha * scale * p)
-    result = _apply(input, mask.mul_(scale), inplace)
-    return result.add_(shift) if inplace else result + shift
-
-
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """Dropout that keeps the mean and variance of self-normalising activations.
 
-    Follows `torch.nn.functional.alpha_dropout`.
+    Dropped elements become selu's negative limit, then everything is rescaled (Klambauer et al.,
+    arXiv 1706.02515). Follows `torch.nn.functional.alpha_dropout`.
     """
-    return _alpha_dropout(input, p, training, inplace, whole_channels=False)
+    _check(p)
+    function = rushlight.alpha_dropout_ if inplace else rushlight.alpha_dropout
+    return function(input, p, training)
 
 
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels."""
-    return _alpha_dropout(input, p, training, inplace, whole_channels=True)
+    _check(p)
+    function = rushlight.feature_alpha_dropout_ if inplace else rushlight.feature_alpha_dropout
+    return function(input, p, training)

@@ -25,11 +25,12 @@ def _row_number(padding_idx: int | None, rows: int) -> int:
 def _renormalize(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> None:
     """Scale, in place, the rows that are looked up and longer than `max_norm`."""
     with rushlight.no_grad():
-        used = rushlight.unique(indices.flatten())
+        used = indices.flatten()
         rows = weight[used]
         length = rows.norm(norm_type, dim=1, keepdim=True)
-        scaled = rows * (max_norm / (length + 1e-7))
-        weight[used] = rushlight.where(length > max_norm, scaled, rows)
+        shortened = rows * (max_norm / (length + 1e-7))
+        # A row that is used twice is written twice with the same value.
+        weight[used] = rushlight.where(length > max_norm, shortened, rows)
 
 
 def embedding(

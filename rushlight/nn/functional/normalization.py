@@ -12,8 +12,33 @@ import rushlight
 from rushlight import Tensor
 from rushlight.ops import namespace as _ops
 
-layer_norm = rushlight.layer_norm
-rms_norm = rushlight.rms_norm
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (arXiv 1607.06450).
+
+    Follows `torch.nn.functional.layer_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.layer_norm(rl.tensor([1.0, 3.0]), (2,), eps=0.0)
+    tensor([-1.,  1.])
+    """
+    return rushlight.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (arXiv 1910.07467)."""
+    return rushlight.rms_norm(input, normalized_shape, weight, eps)
 
 
 def _verify_batch_size(size: Sequence[int]) -> None:
@@ -48,7 +73,9 @@ def batch_norm(
     """
     if training:
         _verify_batch_size(input.shape)
-    return rushlight.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    return rushlight.batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
 
 
 def instance_norm(

@@ -141,8 +141,20 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return comparison.logical_not(found) if invert else found
 
 
-FUNCTIONS = (div, rsub, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal, isin)
-METHODS = (div, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal)
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself; RuntimeError for bools, as `torch.positive`.
+
+    >>> import rushlight as rl
+    >>> rl.positive(rl.tensor([-1., 2.]))
+    tensor([-1.,  2.])
+    """
+    if input.dtype is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+FUNCTIONS = (positive, div, rsub, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal, isin)
+METHODS = (positive, div, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal)
 
 # other names of the same functions, both at the top level and as methods
 ALIASES = {

@@ -340,7 +340,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     axis = 0 if dim is None else normalize_axis(dim, input.ndim)
     lines = input.reshape(-1) if dim is None else input.movedim(axis, -1) if input.ndim else input.reshape(1)
-    ordered = namespace.sort(lines, -1, False, False)[0].unsqueeze(-2)
+    ordered = namespace.sort(lines, -1, False)[0].unsqueeze(-2)
     found = _at_ranks(ordered, levels.reshape(-1, 1), name == "quantile", interpolation).movedim(-1, 0)
     if keepdim:
         kept = [1] * input.ndim if dim is None else [1 if d == axis else n for d, n in enumerate(input.shape)]

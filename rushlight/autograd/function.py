@@ -1,0 +1,205 @@
+"""User-defined operations on the tape: `Function` with its own forward and backward, as `torch.autograd.Function`.
+
+In: a class with static `forward` and `backward`. Out: `apply`. Invariants: forward runs off the tape; what it saves is checked for
+later overwriting like any saved value; backward gives one gradient for each argument of forward.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .modes import MODE, no_grad
+from .tape import TAPE_HOOKS, Edge, GradFn, SavedTensor, gradient_edge
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "_storage") and hasattr(value, "_layout")
+
+
+class FunctionCtx:
+    """What `forward` and `backward` share: saved tensors, which inputs need gradients, any attribute of the user's."""
+
+    def __init__(self) -> None:
+        self.needs_input_grad: tuple[bool, ...] = ()
+        self._to_save: tuple = ()
+        self._saved: list | None = []
+        self._dirty: tuple = ()
+        self._plain: tuple = ()
+        self._materialize = True
+        self._function: FunctionGradFn | None = None
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors (inputs or outputs, or None) for backward; RuntimeError for what is no tensor."""
+        for value in tensors:
+            if value is not None and not _is_tensor(value):
+                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(value).__name__}")
+        self._to_save = tensors
+
+    save_for_forward = save_for_backward
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """What was saved; RuntimeError after it was freed, or where it was overwritten since."""
+        if self._function is None:
+            return self._to_save
+        if self._saved is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Specify retain_graph=True if you need to."
+            )
+        function = self._function
+        return tuple(s.unpack(function, TAPE_HOOKS.make_tensor) if isinstance(s, SavedTensor) else s for s in self._saved)
+
+    saved_variables = saved_tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """State which inputs forward overwrote."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """State which outputs have no gradient."""
+        self._plain = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether missing gradients reach backward as zeros (the default) or as None."""
+        self._materialize = value
+
+
+class FunctionGradFn(GradFn):
+    """The tape entry of a user's Function."""
+
+    __slots__ = ("context", "owner", "places")
+
+    def __init__(self, owner: type, context: FunctionCtx, edges: list[Edge | None], places: list[int | None], layouts: tuple) -> None:
+        super().__init__(edges, layouts)
+        self.owner = owner
+        self.context = context
+        self.places = places  # for each argument of forward, its edge
+
+    def name(self) -> str:
+        return f"{self.owner.__name__}Backward"
+
+    def release(self) -> None:
+        self.context._saved = None
+
+    @property
+    def saved_tensors(self) -> tuple:
+        return self.context.saved_tensors
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.context, name)
+
+    def apply(self, grads: list) -> Sequence:
+        if self.context._materialize:
+            grads = [TAPE_HOOKS.zeros(layout) if g is None else g for g, layout in zip(grads, self.layouts)]
+        backward = getattr(self.owner, "backward", None) or self.owner.vjp  # type: ignore[attr-defined]
+        made = backward(self.context, *grads)
+        results = list(made) if isinstance(made, (tuple, list)) else [made]
+        while len(results) > len(self.places) and results[-1] is None:
+            results.pop()
+        if len(results) != len(self.places):
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients (expected {len(self.places)}, got {len(results)})"
+            )
+        found: list = [None] * len(self.edges)
+        for grad, place in zip(results, self.places):
+            if place is not None:
+                found[place] = grad
+        return found
+
+
+class Function:
+    """An operation with its own gradient: subclass it, write static `forward(ctx, ...)` and `backward(ctx, *grads)`, call `apply`.
+
+    >>> import rushlight as rl
+    >>> class Square(rl.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 2 * x * grad
+    >>> x = rl.tensor(3.0, requires_grad=True)
+    >>> Square.apply(x).backward()
+    >>> x.grad
+    tensor(6.)
+    """
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run forward off the tape and put the whole operation on it as one entry."""
+        context = FunctionCtx()
+        context.needs_input_grad = tuple(_is_tensor(a) and a.requires_grad for a in args)
+        recording = MODE.grad and any(context.needs_input_grad)
+        edges: list[Edge | None] = []
+        places: list[int | None] = []
+        for value, need in zip(args, context.needs_input_grad):
+            places.append(len(edges) if need and recording else None)
+            if need and recording:
+                edges.append(gradient_edge(value))
+        with no_grad():
+            if cls.setup_context is not Function.setup_context:
+                output = cls.forward(*args)
+                cls.setup_context(context, args, output)
+            else:
+                output = cls.forward(context, *args)
+        outputs = list(output) if isinstance(output, (tuple, list)) else [output]
+        if recording:
+            _attach(cls, context, args, outputs, edges, places)
+        return type(output)(outputs) if isinstance(output, (tuple, list)) else outputs[0]
+
+
+def _attach(
+    owner: type, context: FunctionCtx, args: tuple, outputs: list, edges: list[Edge | None], places: list[int | None]
+) -> None:
+    """Make the tape entry, hang it on the differentiable outputs, and keep what was saved."""
+    tensors = [(k, value) for k, value in enumerate(outputs) if _is_tensor(value)]
+    function = FunctionGradFn(owner, context, edges, places, tuple(t._layout for _, t in tensors))
+    numbers: dict[int, int] = {}
+    for number, (k, tensor) in enumerate(tensors):
+        if any(tensor is x for x in context._plain) or tensor._layout.dtype.kind not in ("float", "complex"):
+            continue
+        numbers[id(tensor)] = number
+        dirty = any(tensor is x for x in context._dirty)
+        if any(tensor is x for x in args) and not dirty:
+            tensor = outputs[k] = tensor.detach()
+        elif dirty and tensor.requires_grad and tensor.grad_fn is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        tensor._grad_fn, tensor._output_nr, tensor._requires_grad = function, number, True
+    context._function = function
+    context._saved = [
+        None if t is None else SavedTensor(t, function, numbers[id(t)]) if id(t) in numbers and not any(t is x for x in args) else SavedTensor(t)
+        for t in context._to_save
+    ]
+    context._to_save = ()
+
+
+def once_differentiable(backward: Callable) -> Callable:
+    """A backward that is not to be differentiated: it runs off the tape, as `torch.autograd.function.once_differentiable`."""
+
+    @functools.wraps(backward)
+    def wrapped(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            return backward(ctx, *grads)
+
+    return wrapped
+
+
