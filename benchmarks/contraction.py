@@ -216,7 +216,7 @@ def main() -> None:
     wanted = tuple(options.only.split(","))
     print(f"{ISA.name}, {os.cpu_count()} processors; GFLOP/s, best of {options.repeat}")
     head = ("compile ms", "ours 1", "ours 2", "torch 1", "torch 2", "ours/torch 2")
-    print(f"{'':18}" + "".join(f"{title:>13}" for title in head))
+    print(f"{'':22}" + "".join(f"{title:>13}" for title in head))
     table = [row for row in rows(options.batch) if row.name.startswith(wanted)]
     found: dict[str, list[float]] = {}
     with ThreadPoolExecutor(1) as pool:
@@ -228,7 +228,7 @@ def main() -> None:
                 found[row.name] = [min(before[0], figures[0]), *speeds]
                 if turn == options.passes - 1:
                     cells = [*found[row.name], found[row.name][2] / found[row.name][4]]
-                    print(f"{row.name:18}" + "".join(f"{cell:13.1f}" for cell in cells), flush=True)
+                    print(f"{row.name:22}" + "".join(f"{cell:13.1f}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

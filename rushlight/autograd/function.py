@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 from .modes import MODE, no_grad
 from .tape import TAPE_HOOKS, Edge, GradFn, SavedTensor, gradient_edge
@@ -28,7 +29,7 @@ class FunctionCtx:
         self._dirty: tuple = ()
         self._plain: tuple = ()
         self._materialize = True
-        self._function: FunctionGradFn | None = None
+        self._function: ref[FunctionGradFn] | None = None  # weak: the entry holds the context
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (inputs or outputs, or None) for backward; RuntimeError for what is no tensor."""
@@ -49,7 +50,8 @@ class FunctionCtx:
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have "
                 "already been freed). Specify retain_graph=True if you need to."
             )
-        function = self._function
+        function = self._function()
+        assert function is not None
         return tuple(s.unpack(function, TAPE_HOOKS.make_tensor) if isinstance(s, SavedTensor) else s for s in self._saved)
 
     saved_variables = saved_tensors
@@ -184,7 +186,7 @@ def _attach(
         elif dirty and tensor.requires_grad and tensor.grad_fn is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         tensor._grad_fn, tensor._output_nr, tensor._requires_grad = function, number, True
-    context._function = function
+    context._function = ref(function)
     context._saved = [
         None if t is None else SavedTensor(t, function, numbers[id(t)]) if id(t) in numbers and not any(t is x for x in args) else SavedTensor(t)
         for t in context._to_save

@@ -126,7 +126,8 @@ class SavedTensor:
         self.version = tensor._version
         self.layout = tensor._layout
         self.number = number
-        self.function = output_of if output_of is not None else tensor._grad_fn
+        # an output's own entry is the one that holds this: naming it here would be a cycle
+        self.function = tensor._grad_fn if output_of is None else None
         self.tensor = tensor if output_of is None else None
         if MODE.saved_hooks:
             self.packed = (MODE.saved_hooks[-1][1], MODE.saved_hooks[-1][0](tensor))
@@ -145,7 +146,7 @@ class SavedTensor:
             return tensor
         if self.storage.version != self.version:
             raise RuntimeError(modified_message(owner, self.storage, self.layout, self.storage.version, self.version))
-        return maker(self.storage, self.layout, self.function, self.number)
+        return maker(self.storage, self.layout, owner, self.number)
 
 
 def modified_message(owner: GradFn, storage: Any, layout: Layout, version: int, expected: int) -> str:

@@ -38,7 +38,6 @@ from rushlight.nn.activation import (
     Threshold,
 )
 from rushlight.nn.adaptive import AdaptiveLogSoftmaxWithLoss
-from rushlight.nn.attention import MultiheadAttention
 from rushlight.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from rushlight.nn.convolution import (
     Conv1d,
@@ -90,6 +89,7 @@ from rushlight.nn.loss import (
     TripletMarginWithDistanceLoss,
 )
 from rushlight.nn.module import Module
+from rushlight.nn.multihead import MultiheadAttention
 from rushlight.nn.normalization import (
     BatchNorm1d,
     BatchNorm2d,

@@ -33,7 +33,7 @@ class LazyModuleMixin:
         warnings.warn(
             "Lazy modules are a new feature under heavy development so changes to the API or "
             "functionality can happen at any moment.",
-            stacklevel=2,
+            stacklevel=3,
         )
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:

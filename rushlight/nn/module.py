@@ -163,11 +163,18 @@ class Module(StateMixin):
     # -- attributes -----------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached when neither the instance nor its class has `name`.
+        # Only reached when neither the instance nor its class has `name`; it is hot.
         values = self.__dict__
-        for table in _TENSOR_TABLES:
-            if table in values and name in values[table]:
-                return values[table][name]
+        if "_parameters" in values:
+            found = values["_parameters"]
+            if name in found:
+                return found[name]
+            found = values["_modules"]
+            if name in found:
+                return found[name]
+            found = values["_buffers"]
+            if name in found:
+                return found[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

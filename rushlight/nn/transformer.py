@@ -16,11 +16,11 @@ import rushlight
 from rushlight import Tensor
 from rushlight.nn import functional as F
 from rushlight.nn import init
-from rushlight.nn.attention import MultiheadAttention
 from rushlight.nn.containers import ModuleList
 from rushlight.nn.dropout import Dropout
 from rushlight.nn.linear import Linear
 from rushlight.nn.module import Module
+from rushlight.nn.multihead import MultiheadAttention
 from rushlight.nn.normalization import LayerNorm
 
 Activation = Callable[[Tensor], Tensor]

@@ -337,7 +337,7 @@ def _(g, value_layout, strides, offset):  # type: ignore[no-untyped-def]
 
 @write_slice.vjp("value")
 def _(g, value_layout, strides, offset):  # type: ignore[no-untyped-def]
-    return g.as_strided(value_layout.shape, strides, offset)
+    return restride(g, (1,)).as_strided(value_layout.shape, strides, offset)
 
 
 @op("")
@@ -352,7 +352,7 @@ def strided_backward(grad: Value, numel: int, strides: tuple, offset: int) -> Va
 
 @strided_backward.vjp("grad")
 def _(g, grad_layout, strides, offset):  # type: ignore[no-untyped-def]
-    return g.as_strided(grad_layout.shape, strides, offset)
+    return restride(g, (1,)).as_strided(grad_layout.shape, strides, offset)
 
 
 @op("")

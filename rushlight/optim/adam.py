@@ -70,14 +70,14 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        betas = (as_number(betas[0]), as_number(betas[1]))
+        rates = (as_number(betas[0]), as_number(betas[1]))
         check_learning_rate(lr)
         check(eps >= 0.0, f"Invalid epsilon value: {eps}")
-        check_betas(betas)
+        check_betas(rates)
         check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
         defaults = {
             "lr": lr,
-            "betas": betas,
+            "betas": rates,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,

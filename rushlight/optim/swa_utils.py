@@ -21,8 +21,8 @@ from .optimizer import Optimizer
 if TYPE_CHECKING:
     from rushlight import Tensor
 
-Average = Callable[["Tensor", "Tensor", Any], "Tensor"]
-ListAverage = Callable[[Sequence["Tensor"], Sequence["Tensor"], Any], None]
+Average = Callable[[Any, Any, Any], Any]
+ListAverage = Callable[[Sequence[Any], Sequence[Any], Any], None]
 
 __all__ = [
     "AveragedModel",
@@ -45,7 +45,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
             f"Invalid decay value {decay} provided. Please provide a value in [0,1] range."
         )
 
-    def average(ema_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
+    def average(ema_param: Any, current_param: Any, num_averaged: Any) -> Any:
         with rushlight.no_grad():
             return decay * ema_param + (1 - decay) * current_param
 
@@ -55,7 +55,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 def get_swa_avg_fn() -> Average:
     """The mean of all updates: average + (current - average) / (count + 1)."""
 
-    def average(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
+    def average(averaged_param: Any, current_param: Any, num_averaged: Any) -> Any:
         with rushlight.no_grad():
             return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
 
@@ -146,7 +146,7 @@ class AveragedModel(Module):
         if not self.use_buffers:
             for target, value in zip(self.module.buffers(), model.buffers(), strict=True):
                 target.detach().copy_(value.detach().to(target.device))
-        self.n_averaged += 1
+        self.n_averaged.add_(1)
 
     def _mix(self, averaged: list[Tensor], current: list[Tensor]) -> None:
         """Average tensors of one device and dtype together, as `multi_avg_fn` may expect."""

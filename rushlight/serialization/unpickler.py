@@ -14,6 +14,7 @@ import struct
 from argparse import Namespace
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build, check_key
@@ -160,53 +161,33 @@ def check_nesting(root: Any) -> None:
 
 # ---- instructions, by what they push
 
-_CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False, b")": (), b"(": _MARK}
-for _code, _value in _CONSTANTS.items():
-    _opcode(_code)(lambda machine, value=_value: machine.push(value))
 
-_NUMBERS = {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}
-for _code, _layout in _NUMBERS.items():
-    _opcode(_code)(lambda machine, layout=_layout: machine.push(machine.unpack(layout)))
-
-_TEXTS = {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q"}
-for _code, _layout in _TEXTS.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.push(
-            str(machine.take(machine.unpack(layout)), "utf-8", "surrogatepass")
-        )
-    )
-
-_BYTES = {b"B": "<I", b"C": "<B", b"\x8e": "<Q"}
-for _code, _layout in _BYTES.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.push(bytes(machine.take(machine.unpack(layout))))
-    )
-
-# Text of Python 2, which PyTorch's oldest files hold.
-_OLD_TEXTS = {b"U": "<B", b"T": "<i"}
-for _code, _layout in _OLD_TEXTS.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.push(
-            str(machine.take(machine.unpack(layout)), "utf-8")
-        )
-    )
-
-_EMPTY = {b"]": list, b"}": dict, b"\x8f": set}
-for _code, _kind in _EMPTY.items():
-    _opcode(_code)(lambda machine, kind=_kind: machine.push(kind()))
-
-_LONGS = {b"\x8a": "<B", b"\x8b": "<i"}
-for _code, _layout in _LONGS.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.push(
-            int.from_bytes(machine.take(machine.unpack(layout)), "little", signed=True)
-        )
-    )
-
-_TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
+def _push_constant(value: Any, machine: Interpreter) -> None:
+    machine.push(value)
 
 
-def _make_tuple(machine: Interpreter, size: int) -> None:
+def _push_empty(kind: type, machine: Interpreter) -> None:
+    machine.push(kind())
+
+
+def _push_number(layout: str, machine: Interpreter) -> None:
+    machine.push(machine.unpack(layout))
+
+
+def _push_text(layout: str, machine: Interpreter) -> None:
+    machine.push(str(machine.take(machine.unpack(layout)), "utf-8", "surrogatepass"))
+
+
+def _push_bytes(layout: str, machine: Interpreter) -> None:
+    machine.push(bytes(machine.take(machine.unpack(layout))))
+
+
+def _push_long(layout: str, machine: Interpreter) -> None:
+    raw = machine.take(machine.unpack(layout))
+    machine.push(int.from_bytes(raw, "little", signed=True))
+
+
+def _push_tuple(size: int, machine: Interpreter) -> None:
     stack = machine.stack
     values = tuple(stack[-size:])
     if len(values) < size or any(value is _MARK for value in values):
@@ -214,8 +195,29 @@ def _make_tuple(machine: Interpreter, size: int) -> None:
     stack[-size:] = [values]
 
 
-for _code, _size in _TUPLES.items():
-    _opcode(_code)(lambda machine, size=_size: _make_tuple(machine, size))
+def _put(layout: str, machine: Interpreter) -> None:
+    machine.memo[machine.unpack(layout)] = machine.stack[-1]
+
+
+def _get(layout: str, machine: Interpreter) -> None:
+    machine.push(machine.memo[machine.unpack(layout)])
+
+
+# Instructions that differ only in a constant, or in how the length of their argument is written.
+# U and T are the text of Python 2, which PyTorch's oldest files hold.
+_FAMILIES: list[tuple[Callable[[Any, Interpreter], None], dict[bytes, Any]]] = [
+    (_push_constant, {b"N": None, b"\x88": True, b"\x89": False, b")": (), b"(": _MARK}),
+    (_push_empty, {b"]": list, b"}": dict, b"\x8f": set}),
+    (_push_number, {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}),
+    (_push_text, {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q", b"U": "<B", b"T": "<i"}),
+    (_push_bytes, {b"B": "<I", b"C": "<B", b"\x8e": "<Q"}),
+    (_push_long, {b"\x8a": "<B", b"\x8b": "<i"}),
+    (_push_tuple, {b"\x85": 1, b"\x86": 2, b"\x87": 3}),
+    (_put, {b"q": "<B", b"r": "<I"}),
+    (_get, {b"h": "<B", b"j": "<I"}),
+]
+for _family, _members in _FAMILIES:
+    _STEPS.update({code[0]: partial(_family, value) for code, value in _members.items()})
 
 
 @_opcode(b"\x80")
@@ -251,20 +253,6 @@ def _drop(machine: Interpreter) -> None:
 
 
 # ---- memory
-
-_PUTS = {b"q": "<B", b"r": "<I"}
-for _code, _layout in _PUTS.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.memo.__setitem__(
-            machine.unpack(layout), machine.stack[-1]
-        )
-    )
-
-_GETS = {b"h": "<B", b"j": "<I"}
-for _code, _layout in _GETS.items():
-    _opcode(_code)(
-        lambda machine, layout=_layout: machine.push(machine.memo[machine.unpack(layout)])
-    )
 
 
 @_opcode(b"\x94")

@@ -22,6 +22,7 @@ from ..ops.signature import call_body, make_signature
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
+MOST = 2**63  # numbers travel to kernels as int64
 SIGNATURES: dict[tuple, Signature] = {}
 _NUMBERS = {int: int, float: float, bool: bool, complex: complex}
 
@@ -41,6 +42,8 @@ def dispatch(row: Op, args: tuple) -> Any:
             if value._requires_grad or (value._base is not None and value.requires_grad):
                 needs = True
         elif value.__class__ in _NUMBERS:
+            if value.__class__ is int and not -MOST <= value < MOST:
+                raise RuntimeError(f"Overflow when unpacking long long: {row.__name__} got the number {value}")
             scalars.append(value)
             key.append(value.__class__)
         elif kind == VALUES and value is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..autograd.modes import MODE
 from ..autograd.tape import Edge, GradFn, gradient_edge
+from ..base.dtype import dtype
 from ..base.layout import Layout, Size, contiguous_strides, layout_of, normalize_axis, view_strides
 from ..ops import core
 from .tensor import Tensor, make_tensor
@@ -53,20 +54,34 @@ class WriteGradFn(GradFn):
         return "CopySlices"
 
     def apply(self, grads: list) -> Sequence:
-        grad, base, view = grads[0], self.base_layout, self.view_layout
-        grad = core.restride(grad, base.strides)
-        offset = view.offset - base.offset
+        base, view = self.base_layout, self.view_layout
+        flat = core.restride(grads[0], base.strides).as_strided((base.numel,), (1,), 0)
+        flat = read_as(flat, view.dtype)
+        offset = offset_within(base, view)
         old = new = None
         if self.edges[1] is not None:
-            new = grad.as_strided(view.shape, view.strides, offset)
+            new = flat.as_strided(view.shape, view.strides, offset)
             if self.edges[0] is not None:
                 new = core.clone(new)
         if self.edges[0] is not None:
-            flat = grad.as_strided((base.numel,), (1,), 0)
-            zero = core.full(tuple(view.shape), 0, base.dtype)
-            wiped = core.write_slice(flat, zero, view.strides, offset)
+            zero = core.full(tuple(view.shape), 0, view.dtype)
+            wiped = read_as(core.write_slice(flat, zero, view.strides, offset), base.dtype)
             old = wiped.as_strided(base.shape, base.strides, 0)
         return old, new
+
+
+def read_as(flat: Tensor, type_: dtype) -> Tensor:
+    """Dense one-dimensional memory of complex numbers as real ones, or the other way round."""
+    if flat.dtype is type_:
+        return flat
+    from .bits import view_as_complex, view_as_real
+
+    return view_as_real(flat).reshape(-1) if flat.dtype.is_complex else view_as_complex(flat.reshape(-1, 2))
+
+
+def offset_within(base: Layout, view: Layout) -> int:
+    """Where a view begins behind its base, in elements of the view."""
+    return view.offset - base.offset * base.dtype.itemsize // view.dtype.itemsize
 
 
 def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
@@ -96,8 +111,9 @@ def strided_inverse(base: Layout, view: Layout) -> Callable:
     """The gradient of any strided view of dense memory, back in the base's shape."""
 
     def inverse(g: Tensor) -> Tensor:
-        flat = core.strided_backward(g, base.numel, view.strides, view.offset - base.offset)
-        return flat.as_strided(base.shape, base.strides, 0)
+        numel = base.numel * base.dtype.itemsize // view.dtype.itemsize
+        flat = core.strided_backward(g, numel, view.strides, offset_within(base, view))
+        return read_as(flat, base.dtype).as_strided(base.shape, base.strides, 0)
 
     return inverse
 

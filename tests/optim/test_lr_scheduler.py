@@ -43,7 +43,9 @@ SCHEDULES = {
     "restarts even": lambda s, o: s.CosineAnnealingWarmRestarts(o, T_0=5),
     "cyclic": lambda s, o: s.CyclicLR(o, 0.01, [0.1, 0.2], step_size_up=3, step_size_down=5),
     "cyclic 2": lambda s, o: s.CyclicLR(o, 0.01, 0.1, step_size_up=3, mode="triangular2"),
-    "cyclic exp": lambda s, o: s.CyclicLR(o, 0.01, 0.1, step_size_up=3, mode="exp_range", gamma=0.9),
+    "cyclic exp": lambda s, o: s.CyclicLR(
+        o, 0.01, 0.1, step_size_up=3, mode="exp_range", gamma=0.9
+    ),
     "cyclic own": lambda s, o: s.CyclicLR(o, 0.01, 0.1, 3, scale_fn=Rule(0.1), scale_mode="cycle"),
     "one cycle": lambda s, o: s.OneCycleLR(o, max_lr=[0.5, 0.1], total_steps=25),
     "one cycle 3": lambda s, o: s.OneCycleLR(
@@ -95,7 +97,7 @@ def comparable(state):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_state_dict_and_resumption(name):
-    """State dictionaries have torch's keys and values; a resumed schedule goes on as the original."""
+    """States have torch's keys and values; a resumed schedule goes on as the original."""
     states = []
     for module in (rl, torch):
         optimizer = optimizer_of(module)

@@ -197,16 +197,32 @@ ODICT = b"ccollections\nOrderedDict\n)R"
 def storage(numel=4, key=b"0", kind=b"FloatStorage", location=b"cpu"):
     texts = [b"X" + struct.pack("<I", len(text)) + text for text in (key, location)]
     return (
-        b"(X\x07\x00\x00\x00storagectorch\n" + kind + b"\n" + texts[0] + texts[1]
-        + b"J" + struct.pack("<i", numel) + b"tQ"
+        b"(X\x07\x00\x00\x00storagectorch\n"
+        + kind
+        + b"\n"
+        + texts[0]
+        + texts[1]
+        + b"J"
+        + struct.pack("<i", numel)
+        + b"tQ"
     )
 
 
 def tensor(reference, offset=0, size=(4,), stride=(1,)):
     numbers = [b"".join(b"J" + struct.pack("<i", n) for n in each) for each in (size, stride)]
     return (
-        TENSOR + b"(" + reference + b"J" + struct.pack("<i", offset)
-        + b"(" + numbers[0] + b"t(" + numbers[1] + b"t\x89" + ODICT + b"tR"
+        TENSOR
+        + b"("
+        + reference
+        + b"J"
+        + struct.pack("<i", offset)
+        + b"("
+        + numbers[0]
+        + b"t("
+        + numbers[1]
+        + b"t\x89"
+        + ODICT
+        + b"tR"
     )
 
 
@@ -322,7 +338,14 @@ def test_a_plain_archive_is_loaded():
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/passwd", "archive/../../x", "other/data.pkl", "archive/data.pkl", "archive\\x", "archive//x"],
+    [
+        "/etc/passwd",
+        "archive/../../x",
+        "other/data.pkl",
+        "archive/data.pkl",
+        "archive\\x",
+        "archive//x",
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_doubtful_names(name):

@@ -14,7 +14,38 @@ import rushlight
 from rushlight import Tensor
 from rushlight.ops import namespace as _ops
 
-scaled_dot_product_attention = _ops.scaled_dot_product_attention
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(Q K^T scale + mask) V.
+
+    Shapes: query (*, H, L, E), key (*, H, S, E), value (*, H, S, Ev), result (*, H, L, Ev).
+
+    Args:
+        attn_mask: boolean, True where a key is seen, or floats that are added to the scores.
+        dropout_p: probability of dropping a weight; applied whether training or not.
+        is_causal: query i sees the keys 0 to i.
+        scale: default 1 / sqrt(E).
+        enable_gqa: keys and values have fewer heads, each shared by several queries.
+
+    Follows `torch.nn.functional.scaled_dot_product_attention`.
+
+    >>> import rushlight as rl
+    >>> x = rl.ones(1, 2, 3, 4)
+    >>> rl.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True).shape
+    torch.Size([1, 2, 3, 4])
+    """
+    return _ops.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+    )
 
 
 def canonical_mask(

@@ -32,12 +32,12 @@ def get_total_norm(
     tensor(5.)
     """
     norm_type = float(norm_type)
-    norms = [rushlight.linalg.vector_norm(tensor, norm_type) for tensor in _as_list(tensors)]
+    norms = [tensor.norm(norm_type) for tensor in _as_list(tensors)]
     if not norms:
         return rushlight.tensor(0.0)
     device = norms[0].device
     stacked = rushlight.stack([norm.to(device) for norm in norms])
-    total = rushlight.linalg.vector_norm(stacked, norm_type)
+    total = stacked.norm(norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "

@@ -57,7 +57,7 @@ class _Pickler(pickle.Pickler):
             return None
         # Only C order travels as a block; `ascontiguousarray` would lose a 0-d shape.
         array = numpy.asarray(memory_of(value.detach()), order="C")
-        self.blocks.append(pickle.PickleBuffer(array).raw())
+        self.blocks.append(_bytes_of(array))
         self.descriptions.append((str(value.dtype).removeprefix("torch."), array.shape))
         return len(self.descriptions) - 1
 
@@ -88,7 +88,7 @@ def _make_block(described: Any) -> Any:
 
 def _bytes_of(block: Any) -> memoryview:
     array = block if isinstance(block, numpy.ndarray) else memory_of(block)
-    return memoryview(array.reshape(-1).view(numpy.uint8))
+    return array.reshape(-1).view(numpy.uint8).data
 
 
 class Packed(NamedTuple):
@@ -168,7 +168,8 @@ class Sender:
         self._sent += 1
         index, new = self._choose_file(packed.size)
         if index == _IN_STREAM:
-            for part in (packed.head(), packed.content, *packed.blocks):
+            parts: list[bytes | memoryview] = [packed.head(), packed.content, *packed.blocks]
+            for part in parts:
                 self.connection.sendall(part)
             return
         file, offset = self._files[index], 0

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class Rows(Dataset):
-    """Row i is (i, [i, i, ...]), the second part large enough to travel in a memory file if asked."""
+    """Row i is (i, [i, i, ...]); a large width makes batches travel in memory files."""
 
     def __init__(self, count=10, width=3):
         self.count, self.width = count, width
@@ -109,9 +109,7 @@ def test_worker_count_does_not_change_the_batches():
     results = []
     for workers in (0, 1, 3):
         generator = rl.Generator().manual_seed(9)
-        loader = DataLoader(
-            Rows(31), 4, shuffle=True, num_workers=workers, generator=generator
-        )
+        loader = DataLoader(Rows(31), 4, shuffle=True, num_workers=workers, generator=generator)
         results.append([[part.tolist() for part in batch] for batch in loader])
     assert results[0] == results[1] == results[2]
 

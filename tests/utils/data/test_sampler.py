@@ -59,7 +59,10 @@ def test_nothing_is_drawn_before_iteration():
     """Making a sampler's iterator leaves the generator alone."""
     mine = rl.Generator().manual_seed(1)
     before = mine.get_state().tolist()
-    for sampler in (data.RandomSampler(range(4), generator=mine), data.SubsetRandomSampler([1], mine)):
+    for sampler in (
+        data.RandomSampler(range(4), generator=mine),
+        data.SubsetRandomSampler([1], mine),
+    ):
         iter(sampler)
     assert mine.get_state().tolist() == before
 

@@ -208,7 +208,9 @@ def test_silence_warns_without_a_timeout(monkeypatch):
     def nap():
         time.sleep(1)
 
-    with pytest.warns(UserWarning, match=r"worker 0 .* loading item 5 \(file folder/5\.png\)") as seen:
+    with pytest.warns(
+        UserWarning, match=r"worker 0 .* loading item 5 \(file folder/5\.png\)"
+    ) as seen:
         assert read(DataLoader(Trouble(nap), 1, num_workers=1)) == list(range(8))
     assert len(seen) == 1
 
