@@ -57,7 +57,7 @@ globals().update(DTYPES)
 globals().update(ALIASES)
 globals().update(_install())
 
-_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random", "special")
+_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random", "special", "linalg", "fft")
 
 
 def __getattr__(name: str) -> Any:

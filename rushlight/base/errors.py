@@ -13,3 +13,7 @@ class OutOfMemoryError(RushlightError, MemoryError):
 
 class InternalError(RushlightError):
     """A broken invariant of ours: always a bug of rushlight."""
+
+
+class LinAlgError(RushlightError):
+    """A matrix has no inverse, factorization or the like (`torch.linalg.LinAlgError`)."""

@@ -51,7 +51,15 @@ def add_hook(table: OrderedDict[int, Hook], hook: Hook, extras: list[Any], prepe
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
-    """Run `hook(module, args)` before the forward call of every module."""
+    """Run `hook(module, args)` before the forward call of every module.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.modules.module import register_module_forward_pre_hook
+    >>> hook = lambda module, args: print(type(module).__name__)
+    >>> with register_module_forward_pre_hook(hook):
+    ...     _ = rl.nn.ReLU()(rl.ones(1))
+    ReLU
+    """
     for_all_modules.active = True
     return add_hook(for_all_modules.forward_pre, hook, [], False)
 
@@ -59,7 +67,15 @@ def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Run `hook(module, args, output)` after the forward call of every module."""
+    """Run `hook(module, args, output)` after the forward call of every module.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.modules.module import register_module_forward_hook
+    >>> hook = lambda module, args, output: print(type(module).__name__)
+    >>> with register_module_forward_hook(hook):
+    ...     _ = rl.nn.ReLU()(rl.ones(1))
+    ReLU
+    """
     for_all_modules.active = True
     extras: list[Any] = [for_all_modules.with_kwargs] if with_kwargs else []
     extras += [for_all_modules.always_called] if always_call else []

@@ -42,14 +42,24 @@ class ReLU(_InPlaceActivation):
 
 
 class SiLU(_InPlaceActivation):
-    """x * sigmoid(x) (swish). Follows `torch.nn.SiLU`."""
+    """x * sigmoid(x) (swish). Follows `torch.nn.SiLU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.SiLU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2689,  0.0000,  1.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
 
 class Mish(_InPlaceActivation):
-    """x * tanh(softplus(x)) (arXiv 1908.08681). Follows `torch.nn.Mish`."""
+    """x * tanh(softplus(x)) (arXiv 1908.08681). Follows `torch.nn.Mish`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Mish()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3034,  0.0000,  1.9440])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
@@ -59,6 +69,10 @@ class SELU(_InPlaceActivation):
     """scale * elu(x, alpha) with the self-normalising constants (arXiv 1706.02515).
 
     Follows `torch.nn.SELU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.SELU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.1113,  0.0000,  2.1014])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -66,7 +80,12 @@ class SELU(_InPlaceActivation):
 
 
 class Hardsigmoid(Module):
-    """min(max(0, x + 3), 6) / 6. Follows `torch.nn.Hardsigmoid`."""
+    """min(max(0, x + 3), 6) / 6. Follows `torch.nn.Hardsigmoid`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Hardsigmoid()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3333, 0.5000, 0.8333])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -77,7 +96,12 @@ class Hardsigmoid(Module):
 
 
 class Hardswish(Module):
-    """x * hardsigmoid(x) (arXiv 1905.02244). Follows `torch.nn.Hardswish`."""
+    """x * hardsigmoid(x) (arXiv 1905.02244). Follows `torch.nn.Hardswish`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Hardswish()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3333,  0.0000,  1.6667])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -100,28 +124,48 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent. Follows `torch.nn.Tanh`."""
+    """The hyperbolic tangent. Follows `torch.nn.Tanh`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Tanh()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.7616,  0.0000,  0.9640])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return input.tanh()
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x)). Follows `torch.nn.LogSigmoid`."""
+    """log(sigmoid(x)). Follows `torch.nn.LogSigmoid`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LogSigmoid()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.3133, -0.6931, -0.1269])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
 
 
 class Softsign(Module):
-    """x / (1 + |x|). Follows `torch.nn.Softsign`."""
+    """x / (1 + |x|). Follows `torch.nn.Softsign`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Softsign()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  0.6667])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softsign(input)
 
 
 class Tanhshrink(Module):
-    """x - tanh(x). Follows `torch.nn.Tanhshrink`."""
+    """x - tanh(x). Follows `torch.nn.Tanhshrink`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Tanhshrink()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2384,  0.0000,  1.0360])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanhshrink(input)
@@ -132,7 +176,12 @@ def _with_inplace(text: str, inplace: bool) -> str:
 
 
 class Threshold(Module):
-    """x where x > threshold, `value` elsewhere. Follows `torch.nn.Threshold`."""
+    """x where x > threshold, `value` elsewhere. Follows `torch.nn.Threshold`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Threshold(0.5, 20.0)(rl.tensor([0.1, 2.0]))
+    tensor([20.,  2.])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -151,6 +200,10 @@ class RReLU(Module):
     """`LeakyReLU` whose slope is drawn from U(lower, upper) while training (arXiv 1505.00853).
 
     Follows `torch.nn.RReLU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.RReLU().eval()(rl.tensor([-1.0, 2.0]))
+    tensor([-0.2292,  2.0000])
     """
 
     def __init__(
@@ -169,7 +222,12 @@ class RReLU(Module):
 
 
 class Hardtanh(Module):
-    """min(max(min_val, x), max_val). Follows `torch.nn.Hardtanh`."""
+    """min(max(min_val, x), max_val). Follows `torch.nn.Hardtanh`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Hardtanh()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
 
     def __init__(
         self,
@@ -203,7 +261,12 @@ class Hardtanh(Module):
 
 
 class ReLU6(Hardtanh):
-    """min(max(0, x), 6). Follows `torch.nn.ReLU6`."""
+    """min(max(0, x), 6). Follows `torch.nn.ReLU6`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReLU6()(rl.tensor([-1.0, 7.0]))
+    tensor([0., 6.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -213,7 +276,12 @@ class ReLU6(Hardtanh):
 
 
 class ELU(Module):
-    """x for x > 0, alpha (exp(x) - 1) elsewhere (arXiv 1511.07289). Follows `torch.nn.ELU`."""
+    """x for x > 0, alpha (exp(x) - 1) elsewhere (arXiv 1511.07289). Follows `torch.nn.ELU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ELU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -231,6 +299,10 @@ class CELU(ELU):
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (arXiv 1704.07483).
 
     Follows `torch.nn.CELU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.CELU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -257,7 +329,12 @@ class GLU(Module):
 
 
 class GELU(Module):
-    """x * Phi(x), or its "tanh" approximation (arXiv 1606.08415). Follows `torch.nn.GELU`."""
+    """x * Phi(x), or its "tanh" approximation (arXiv 1606.08415). Follows `torch.nn.GELU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.GELU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.0000,  1.9545])
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -271,7 +348,12 @@ class GELU(Module):
 
 
 class Hardshrink(Module):
-    """x where |x| > lambd, 0 elsewhere. Follows `torch.nn.Hardshrink`."""
+    """x where |x| > lambd, 0 elsewhere. Follows `torch.nn.Hardshrink`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Hardshrink()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -285,14 +367,24 @@ class Hardshrink(Module):
 
 
 class Softshrink(Hardshrink):
-    """x moved by lambd towards zero. Follows `torch.nn.Softshrink`."""
+    """x moved by lambd towards zero. Follows `torch.nn.Softshrink`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Softshrink()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softshrink(input, self.lambd)
 
 
 class LeakyReLU(Module):
-    """x for x >= 0, negative_slope * x elsewhere. Follows `torch.nn.LeakyReLU`."""
+    """x for x >= 0, negative_slope * x elsewhere. Follows `torch.nn.LeakyReLU`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LeakyReLU()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.0100,  0.0000,  2.0000])
+    """
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__()
@@ -307,7 +399,12 @@ class LeakyReLU(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta x)) / beta, linear where beta x > threshold. Follows `torch.nn.Softplus`."""
+    """log(1 + exp(beta x)) / beta, linear where beta x > threshold. Follows `torch.nn.Softplus`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Softplus()(rl.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3133, 0.6931, 2.1269])
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -382,21 +479,36 @@ class Softmax(_SoftmaxBase):
 
 
 class Softmin(_SoftmaxBase):
-    """softmax(-x). Follows `torch.nn.Softmin`."""
+    """softmax(-x). Follows `torch.nn.Softmin`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Softmin(dim=0)(rl.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim)
 
 
 class LogSoftmax(_SoftmaxBase):
-    """log(softmax(x)). Follows `torch.nn.LogSoftmax`."""
+    """log(softmax(x)). Follows `torch.nn.LogSoftmax`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LogSoftmax(dim=0)(rl.zeros(2))
+    tensor([-0.6931, -0.6931])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
 
 
 class Softmax2d(Module):
-    """softmax over the channels of (N, C, H, W) or (C, H, W). Follows `torch.nn.Softmax2d`."""
+    """softmax over the channels of (N, C, H, W) or (C, H, W). Follows `torch.nn.Softmax2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Softmax2d()(rl.zeros(2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (3, 4):

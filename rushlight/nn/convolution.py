@@ -23,7 +23,13 @@ _PADDING_MODES = {"zeros", "reflect", "replicate", "circular"}
 
 
 def repeated(value: Any, count: int) -> tuple[Any, ...]:
-    """`value` once per spatial dimension; a sequence is taken as it is."""
+    """`value` once per spatial dimension; a sequence is taken as it is.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.convolution import repeated
+    >>> repeated(3, 2)
+    (3, 3)
+    """
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
 
 
@@ -442,42 +448,72 @@ def _lazy_init(transposed: bool) -> Callable[..., None]:
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` without `in_channels`. Follows `torch.nn.LazyConv1d`."""
+    """A `Conv1d` without `in_channels`. Follows `torch.nn.LazyConv1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConv1d(4, 3)(rl.zeros(1, 3, 8)).shape
+    torch.Size([1, 4, 6])
+    """
 
     cls_to_become = Conv1d
     __init__ = _lazy_init(transposed=False)
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` without `in_channels`. Follows `torch.nn.LazyConv2d`."""
+    """A `Conv2d` without `in_channels`. Follows `torch.nn.LazyConv2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConv2d(4, 3)(rl.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 4, 6, 6])
+    """
 
     cls_to_become = Conv2d
     __init__ = _lazy_init(transposed=False)
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` without `in_channels`. Follows `torch.nn.LazyConv3d`."""
+    """A `Conv3d` without `in_channels`. Follows `torch.nn.LazyConv3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConv3d(4, 3)(rl.zeros(1, 3, 8, 8, 8)).shape
+    torch.Size([1, 4, 6, 6, 6])
+    """
 
     cls_to_become = Conv3d
     __init__ = _lazy_init(transposed=False)
 
 
 class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
-    """A `ConvTranspose1d` without `in_channels`. Follows `torch.nn.LazyConvTranspose1d`."""
+    """A `ConvTranspose1d` without `in_channels`. Follows `torch.nn.LazyConvTranspose1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConvTranspose1d(4, 3)(rl.zeros(1, 3, 8)).shape
+    torch.Size([1, 4, 10])
+    """
 
     cls_to_become = ConvTranspose1d
     __init__ = _lazy_init(transposed=True)
 
 
 class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
-    """A `ConvTranspose2d` without `in_channels`. Follows `torch.nn.LazyConvTranspose2d`."""
+    """A `ConvTranspose2d` without `in_channels`. Follows `torch.nn.LazyConvTranspose2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConvTranspose2d(4, 3)(rl.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 4, 10, 10])
+    """
 
     cls_to_become = ConvTranspose2d
     __init__ = _lazy_init(transposed=True)
 
 
 class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
-    """A `ConvTranspose3d` without `in_channels`. Follows `torch.nn.LazyConvTranspose3d`."""
+    """A `ConvTranspose3d` without `in_channels`. Follows `torch.nn.LazyConvTranspose3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyConvTranspose3d(4, 3)(rl.zeros(1, 3, 8, 8, 8)).shape
+    torch.Size([1, 4, 10, 10, 10])
+    """
 
     cls_to_become = ConvTranspose3d
     __init__ = _lazy_init(transposed=True)

@@ -43,21 +43,36 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """Zeroes whole channels of (N, C, L) or (C, L). Follows `torch.nn.Dropout1d`."""
+    """Zeroes whole channels of (N, C, L) or (C, L). Follows `torch.nn.Dropout1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Dropout1d(0.5)(rl.ones(2, 3, 4)).shape
+    torch.Size([2, 3, 4])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_DropoutNd):
-    """Zeroes whole channels of (N, C, H, W) (arXiv 1411.4280). Follows `torch.nn.Dropout2d`."""
+    """Zeroes whole channels of (N, C, H, W) (arXiv 1411.4280). Follows `torch.nn.Dropout2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Dropout2d(0.5)(rl.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_DropoutNd):
-    """Zeroes whole channels of (N, C, D, H, W) or (C, D, H, W). Follows `torch.nn.Dropout3d`."""
+    """Zeroes whole channels of (N, C, D, H, W) or (C, D, H, W). Follows `torch.nn.Dropout3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Dropout3d(0.5)(rl.ones(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout3d(input, self.p, self.training, self.inplace)
@@ -67,6 +82,10 @@ class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean and variance of selu activations (arXiv 1706.02515).
 
     Follows `torch.nn.AlphaDropout`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AlphaDropout().eval()(rl.ones(1, 2))
+    tensor([[1., 1.]])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -74,7 +93,12 @@ class AlphaDropout(_DropoutNd):
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """`AlphaDropout` of whole channels. Follows `torch.nn.FeatureAlphaDropout`."""
+    """`AlphaDropout` of whole channels. Follows `torch.nn.FeatureAlphaDropout`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.FeatureAlphaDropout().eval()(rl.ones(1, 2))
+    tensor([[1., 1.]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.feature_alpha_dropout(input, self.p, self.training)

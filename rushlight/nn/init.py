@@ -52,13 +52,27 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Fill with draws from U(a, b)."""
+    """Fill with draws from U(a, b).
+
+    Follows `torch.nn.init.uniform_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.uniform_(rl.empty(2, 3)).shape
+    torch.Size([2, 3])
+    """
     with rushlight.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """Fill with draws from N(mean, std^2)."""
+    """Fill with draws from N(mean, std^2).
+
+    Follows `torch.nn.init.normal_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.normal_(rl.empty(2, 3)).shape
+    torch.Size([2, 3])
+    """
     with rushlight.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -132,24 +146,53 @@ def _accepted_uniform(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with `val`."""
+    """Fill with `val`.
+
+    Follows `torch.nn.init.constant_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.constant_(rl.empty(2), 3.0)
+    tensor([3., 3.])
+    """
     with rushlight.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1."""
+    """Fill with 1.
+
+    Follows `torch.nn.init.ones_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.ones_(rl.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0."""
+    """Fill with 0.
+
+    Follows `torch.nn.init.zeros_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.zeros_(rl.empty(2))
+    tensor([0., 0.])
+    """
     with rushlight.no_grad():
         return tensor.zero_()
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Fill a matrix with the identity."""
+    """Fill a matrix with the identity.
+
+    Follows `torch.nn.init.eye_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.eye_(rl.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with rushlight.no_grad():
@@ -160,6 +203,10 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution kernel so that it copies as many channels as it can.
 
     Follows `torch.nn.init.dirac_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.dirac_(rl.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
     """
     if tensor.dim() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
@@ -207,7 +254,14 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """N(0, s^2), s = gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, AISTATS 2010)."""
+    """N(0, s^2), s = gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, AISTATS 2010).
+
+    Follows `torch.nn.init.xavier_normal_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.xavier_normal_(rl.empty(2, 3)).shape
+    torch.Size([2, 3])
+    """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(fan_in + fan_out)), generator)
 
@@ -230,7 +284,14 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """U(-b, b), b = gain sqrt(3 / fan) (He et al., arXiv 1502.01852)."""
+    """U(-b, b), b = gain sqrt(3 / fan) (He et al., arXiv 1502.01852).
+
+    Follows `torch.nn.init.kaiming_uniform_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.kaiming_uniform_(rl.empty(2, 3)).shape
+    torch.Size([2, 3])
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     if std is None:
         return tensor
@@ -245,7 +306,14 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """N(0, s^2), s = gain / sqrt(fan) (He et al., arXiv 1502.01852)."""
+    """N(0, s^2), s = gain / sqrt(fan) (He et al., arXiv 1502.01852).
+
+    Follows `torch.nn.init.kaiming_normal_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.kaiming_normal_(rl.empty(2, 3)).shape
+    torch.Size([2, 3])
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else normal_(tensor, 0.0, std, generator)
 
@@ -269,7 +337,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
-    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens, ICML 2010)."""
+    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens, ICML 2010).
+
+    Follows `torch.nn.init.sparse_`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.init.sparse_(rl.empty(4, 1), 0.5).eq(0).sum()
+    tensor(2)
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape

@@ -7,7 +7,6 @@ Invariant: class weights are buffers, so that they move with the module.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from rushlight import Tensor
@@ -47,7 +46,12 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """|x - y|. Follows `torch.nn.L1Loss`."""
+    """|x - y|. Follows `torch.nn.L1Loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.L1Loss()(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(2.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
@@ -69,6 +73,10 @@ class SmoothL1Loss(_Loss):
     """(x - y)^2 / (2 beta) where |x - y| < beta, |x - y| - beta / 2 elsewhere.
 
     Follows `torch.nn.SmoothL1Loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.SmoothL1Loss()(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(1.5000)
     """
 
     def __init__(
@@ -89,6 +97,10 @@ class HuberLoss(_Loss):
     """(x - y)^2 / 2 where |x - y| < delta, delta (|x - y| - delta / 2) elsewhere.
 
     Follows `torch.nn.HuberLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.HuberLoss()(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(1.5000)
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -100,7 +112,12 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-w_y x_y for log-probabilities x. Follows `torch.nn.NLLLoss`."""
+    """-w_y x_y for log-probabilities x. Follows `torch.nn.NLLLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.NLLLoss()(rl.tensor([[-0.5, -1.0]]), rl.tensor([1]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -231,14 +248,24 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
 
 class BCELoss(_WeightedLoss):
-    """-w (y log x + (1 - y) log(1 - x)). Follows `torch.nn.BCELoss`."""
+    """-w (y log x + (1 - y) log(1 - x)). Follows `torch.nn.BCELoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.BCELoss()(rl.tensor([0.5]), rl.tensor([1.0]))
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """`BCELoss` of sigmoid(x), without overflow. Follows `torch.nn.BCEWithLogitsLoss`."""
+    """`BCELoss` of sigmoid(x), without overflow. Follows `torch.nn.BCEWithLogitsLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.BCEWithLogitsLoss()(rl.zeros(1), rl.ones(1))
+    tensor(0.6931)
+    """
 
     def __init__(
         self,
@@ -259,7 +286,12 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """y (log y - x) for log-probabilities x. Follows `torch.nn.KLDivLoss`."""
+    """y (log y - x) for log-probabilities x. Follows `torch.nn.KLDivLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.KLDivLoss(reduction="batchmean")(rl.tensor([[-1.0]]), rl.tensor([[1.0]]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -276,7 +308,12 @@ class KLDivLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """exp(x) - y x; see `functional.poisson_nll_loss`. Follows `torch.nn.PoissonNLLLoss`."""
+    """exp(x) - y x; see `functional.poisson_nll_loss`. Follows `torch.nn.PoissonNLLLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.PoissonNLLLoss()(rl.zeros(1), rl.tensor([2.0]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -304,7 +341,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log v + (x - y)^2 / v) / 2. Follows `torch.nn.GaussianNLLLoss`."""
+    """(log v + (x - y)^2 / v) / 2. Follows `torch.nn.GaussianNLLLoss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.GaussianNLLLoss()(rl.tensor([1.0, 3.0]), rl.zeros(2), rl.ones(2))
+    tensor(2.5000)
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -317,200 +359,15 @@ class GaussianNLLLoss(_Loss):
         )
 
 
-class HingeEmbeddingLoss(_Loss):
-    """x where y = 1, max(0, margin - x) where y = -1. Follows `torch.nn.HingeEmbeddingLoss`."""
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
-
-
-class SoftMarginLoss(_Loss):
-    """log(1 + exp(-y x)). Follows `torch.nn.SoftMarginLoss`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.soft_margin_loss(input, target, reduction=self.reduction)
-
-
-class MarginRankingLoss(_Loss):
-    """max(0, -y (x1 - x2) + margin). Follows `torch.nn.MarginRankingLoss`."""
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.margin_ranking_loss(
-            input1, input2, target, margin=self.margin, reduction=self.reduction
-        )
-
-
-class CosineEmbeddingLoss(_Loss):
-    """1 - cos where y = 1, max(0, cos - margin) where y = -1.
-
-    Follows `torch.nn.CosineEmbeddingLoss`.
-    """
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return F.cosine_embedding_loss(
-            input1, input2, target, margin=self.margin, reduction=self.reduction
-        )
-
-
-class MultiMarginLoss(_WeightedLoss):
-    """sum over i != y of max(0, margin - x_y + x_i)^p / C. Follows `torch.nn.MultiMarginLoss`."""
-
-    def __init__(
-        self,
-        p: int = 1,
-        margin: float = 1.0,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
-        if p not in (1, 2):
-            raise ValueError("only p == 1 and p == 2 supported")
-        if weight is not None and weight.dim() != 1:
-            raise ValueError(
-                f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.dim()}D "
-                "instead"
-            )
-        self.p = p
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multi_margin_loss(
-            input,
-            target,
-            p=self.p,
-            margin=self.margin,
-            weight=self.weight,
-            reduction=self.reduction,
-        )
-
-
-class MultiLabelMarginLoss(_Loss):
-    """Pairs of labels and non-labels closer than 1; see `functional.multilabel_margin_loss`.
-
-    Follows `torch.nn.MultiLabelMarginLoss`.
-    """
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
-
-
-class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """Mean over classes of binary cross entropies. Follows `torch.nn.MultiLabelSoftMarginLoss`."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
-
-
-class TripletMarginLoss(_Loss):
-    """max(0, |a - p|_p - |a - n|_p + margin). Follows `torch.nn.TripletMarginLoss`."""
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        if margin <= 0:
-            raise ValueError(
-                f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead"
-            )
-        self.margin = margin
-        self.p = p
-        self.eps = eps
-        self.swap = swap
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_loss(
-            anchor,
-            positive,
-            negative,
-            margin=self.margin,
-            p=self.p,
-            eps=self.eps,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
-
-
-class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with a distance of one's own.
-
-    Follows `torch.nn.TripletMarginWithDistanceLoss`.
-    """
-
-    def __init__(
-        self,
-        *,
-        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-        margin: float = 1.0,
-        swap: bool = False,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(reduction=reduction)
-        if margin <= 0:
-            raise ValueError(
-                "TripletMarginWithDistanceLoss: expected margin to be greater than 0, "
-                f"got {margin} instead"
-            )
-        self.distance_function = (
-            F.pairwise_distance if distance_function is None else distance_function
-        )
-        self.margin = margin
-        self.swap = swap
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_with_distance_loss(
-            anchor,
-            positive,
-            negative,
-            distance_function=self.distance_function,
-            margin=self.margin,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
-
-
 class CTCLoss(_Loss):
     """-log of the probability of all alignments; see `functional.ctc_loss`.
 
     Follows `torch.nn.CTCLoss`.
+
+    >>> import rushlight as rl
+    >>> scores = rl.zeros(4, 1, 3).log_softmax(2)
+    >>> rl.nn.CTCLoss(reduction="sum")(scores, rl.tensor([[1, 2]]), [4], [2])
+    tensor(1.6864)
     """
 
     def __init__(

@@ -233,7 +233,12 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalisation of (N, C, H, W) or (C, H, W). Follows `torch.nn.InstanceNorm2d`."""
+    """Instance normalisation of (N, C, H, W) or (C, H, W). Follows `torch.nn.InstanceNorm2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.InstanceNorm2d(3)(rl.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     _allowed_dimensions = (3, 4)
     _without_batch = 3
@@ -243,6 +248,10 @@ class InstanceNorm3d(_InstanceNorm):
     """Instance normalisation of (N, C, D, H, W) or (C, D, H, W).
 
     Follows `torch.nn.InstanceNorm3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.InstanceNorm3d(3)(rl.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
     """
 
     _allowed_dimensions = (4, 5)
@@ -253,6 +262,10 @@ class SyncBatchNorm(_BatchNorm):
     """Batch normalisation over all processes of a group; in one process, over its batch.
 
     Accepts inputs of at least two dimensions. Follows `torch.nn.SyncBatchNorm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.SyncBatchNorm(3)(rl.zeros(2, 3, 4)).shape
+    torch.Size([2, 3, 4])
     """
 
     def __init__(
@@ -501,36 +514,66 @@ class _LazyNorm(LazyModuleMixin):
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """A `BatchNorm1d` without `num_features`. Follows `torch.nn.LazyBatchNorm1d`."""
+    """A `BatchNorm1d` without `num_features`. Follows `torch.nn.LazyBatchNorm1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyBatchNorm1d()(rl.zeros(2, 3, 4)).shape
+    torch.Size([2, 3, 4])
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """A `BatchNorm2d` without `num_features`. Follows `torch.nn.LazyBatchNorm2d`."""
+    """A `BatchNorm2d` without `num_features`. Follows `torch.nn.LazyBatchNorm2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyBatchNorm2d()(rl.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """A `BatchNorm3d` without `num_features`. Follows `torch.nn.LazyBatchNorm3d`."""
+    """A `BatchNorm3d` without `num_features`. Follows `torch.nn.LazyBatchNorm3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyBatchNorm3d()(rl.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
 
     cls_to_become = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
-    """An `InstanceNorm1d` without `num_features`. Follows `torch.nn.LazyInstanceNorm1d`."""
+    """An `InstanceNorm1d` without `num_features`. Follows `torch.nn.LazyInstanceNorm1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyInstanceNorm1d()(rl.zeros(2, 3, 4)).shape
+    torch.Size([2, 3, 4])
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
-    """An `InstanceNorm2d` without `num_features`. Follows `torch.nn.LazyInstanceNorm2d`."""
+    """An `InstanceNorm2d` without `num_features`. Follows `torch.nn.LazyInstanceNorm2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyInstanceNorm2d()(rl.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
-    """An `InstanceNorm3d` without `num_features`. Follows `torch.nn.LazyInstanceNorm3d`."""
+    """An `InstanceNorm3d` without `num_features`. Follows `torch.nn.LazyInstanceNorm3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LazyInstanceNorm3d()(rl.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
 
     cls_to_become = InstanceNorm3d

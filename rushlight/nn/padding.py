@@ -59,13 +59,23 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Pads the last two dimensions with `value`. Follows `torch.nn.ConstantPad2d`."""
+    """Pads the last two dimensions with `value`. Follows `torch.nn.ConstantPad2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ConstantPad2d(1, 2.5)(rl.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     _dimensions = 2
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Pads the last three dimensions with `value`. Follows `torch.nn.ConstantPad3d`."""
+    """Pads the last three dimensions with `value`. Follows `torch.nn.ConstantPad3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ConstantPad3d(1, 2.5)(rl.zeros(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 6, 6, 6])
+    """
 
     _dimensions = 3
 
@@ -79,81 +89,141 @@ class _ZeroPadNd(_ConstantPadNd):
 
 
 class ZeroPad1d(_ZeroPadNd):
-    """Pads the last dimension with zeros. Follows `torch.nn.ZeroPad1d`."""
+    """Pads the last dimension with zeros. Follows `torch.nn.ZeroPad1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ZeroPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[0., 1., 2., 3., 0.]])
+    """
 
     _dimensions = 1
 
 
 class ZeroPad2d(_ZeroPadNd):
-    """Pads the last two dimensions with zeros. Follows `torch.nn.ZeroPad2d`."""
+    """Pads the last two dimensions with zeros. Follows `torch.nn.ZeroPad2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ZeroPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     _dimensions = 2
 
 
 class ZeroPad3d(_ZeroPadNd):
-    """Pads the last three dimensions with zeros. Follows `torch.nn.ZeroPad3d`."""
+    """Pads the last three dimensions with zeros. Follows `torch.nn.ZeroPad3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ZeroPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 6, 6, 6])
+    """
 
     _dimensions = 3
 
 
 class ReflectionPad1d(_PadNd):
-    """Continues the last dimension by its mirror image. Follows `torch.nn.ReflectionPad1d`."""
+    """Continues the last dimension by its mirror image. Follows `torch.nn.ReflectionPad1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReflectionPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[2., 1., 2., 3., 2.]])
+    """
 
     _dimensions = 1
     _mode = "reflect"
 
 
 class ReflectionPad2d(_PadNd):
-    """Continues two dimensions by their mirror images. Follows `torch.nn.ReflectionPad2d`."""
+    """Continues two dimensions by their mirror images. Follows `torch.nn.ReflectionPad2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReflectionPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     _dimensions = 2
     _mode = "reflect"
 
 
 class ReflectionPad3d(_PadNd):
-    """Continues three dimensions by their mirror images. Follows `torch.nn.ReflectionPad3d`."""
+    """Continues three dimensions by their mirror images. Follows `torch.nn.ReflectionPad3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReflectionPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 6, 6, 6])
+    """
 
     _dimensions = 3
     _mode = "reflect"
 
 
 class ReplicationPad1d(_PadNd):
-    """Continues the last dimension by its end values. Follows `torch.nn.ReplicationPad1d`."""
+    """Continues the last dimension by its end values. Follows `torch.nn.ReplicationPad1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReplicationPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 1., 2., 3., 3.]])
+    """
 
     _dimensions = 1
     _mode = "replicate"
 
 
 class ReplicationPad2d(_PadNd):
-    """Continues two dimensions by their end values. Follows `torch.nn.ReplicationPad2d`."""
+    """Continues two dimensions by their end values. Follows `torch.nn.ReplicationPad2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReplicationPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     _dimensions = 2
     _mode = "replicate"
 
 
 class ReplicationPad3d(_PadNd):
-    """Continues three dimensions by their end values. Follows `torch.nn.ReplicationPad3d`."""
+    """Continues three dimensions by their end values. Follows `torch.nn.ReplicationPad3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ReplicationPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 6, 6, 6])
+    """
 
     _dimensions = 3
     _mode = "replicate"
 
 
 class CircularPad1d(_PadNd):
-    """Wraps the last dimension around. Follows `torch.nn.CircularPad1d`."""
+    """Wraps the last dimension around. Follows `torch.nn.CircularPad1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.CircularPad1d(1)(rl.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 1., 2., 3., 1.]])
+    """
 
     _dimensions = 1
     _mode = "circular"
 
 
 class CircularPad2d(_PadNd):
-    """Wraps the last two dimensions around. Follows `torch.nn.CircularPad2d`."""
+    """Wraps the last two dimensions around. Follows `torch.nn.CircularPad2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.CircularPad2d(1)(rl.zeros(1, 1, 4, 4)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     _dimensions = 2
     _mode = "circular"
 
 
 class CircularPad3d(_PadNd):
-    """Wraps the last three dimensions around. Follows `torch.nn.CircularPad3d`."""
+    """Wraps the last three dimensions around. Follows `torch.nn.CircularPad3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.CircularPad3d(1)(rl.zeros(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 6, 6, 6])
+    """
 
     _dimensions = 3
     _mode = "circular"

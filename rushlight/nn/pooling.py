@@ -81,7 +81,12 @@ class MaxPool2d(_MaxPoolNd):
 
 
 class MaxPool3d(_MaxPoolNd):
-    """The largest value of each window of (N, C, D, H, W). Follows `torch.nn.MaxPool3d`."""
+    """The largest value of each window of (N, C, D, H, W). Follows `torch.nn.MaxPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.MaxPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
 
     _function = staticmethod(F.max_pool3d)
 
@@ -116,21 +121,39 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Puts maxima back to where they came from, zeros elsewhere. Follows `torch.nn.MaxUnpool1d`."""
+    """Puts maxima back to where they came from, zeros elsewhere. Follows `torch.nn.MaxUnpool1d`.
+
+    >>> import rushlight as rl
+    >>> pool = rl.nn.MaxPool1d(2, return_indices=True)
+    >>> rl.nn.MaxUnpool1d(2)(*pool(rl.zeros(1, 2, 4))).shape
+    torch.Size([1, 2, 4])
+    """
 
     _dimensions = 1
     _function = staticmethod(F.max_unpool1d)
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """The 2-d form of `MaxUnpool1d`. Follows `torch.nn.MaxUnpool2d`."""
+    """The 2-d form of `MaxUnpool1d`. Follows `torch.nn.MaxUnpool2d`.
+
+    >>> import rushlight as rl
+    >>> pool = rl.nn.MaxPool2d(2, return_indices=True)
+    >>> rl.nn.MaxUnpool2d(2)(*pool(rl.zeros(1, 2, 4, 4))).shape
+    torch.Size([1, 2, 4, 4])
+    """
 
     _dimensions = 2
     _function = staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """The 3-d form of `MaxUnpool1d`. Follows `torch.nn.MaxUnpool3d`."""
+    """The 3-d form of `MaxUnpool1d`. Follows `torch.nn.MaxUnpool3d`.
+
+    >>> import rushlight as rl
+    >>> pool = rl.nn.MaxPool3d(2, return_indices=True)
+    >>> rl.nn.MaxUnpool3d(2)(*pool(rl.zeros(1, 2, 4, 4, 4))).shape
+    torch.Size([1, 2, 4, 4, 4])
+    """
 
     _dimensions = 3
     _function = staticmethod(F.max_unpool3d)
@@ -211,13 +234,23 @@ class _AvgPoolNd(Module):
 
 
 class AvgPool2d(_AvgPoolNd):
-    """The mean of each window of (N, C, H, W). Follows `torch.nn.AvgPool2d`."""
+    """The mean of each window of (N, C, H, W). Follows `torch.nn.AvgPool2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AvgPool2d(2)(rl.zeros(1, 2, 4, 4)).shape
+    torch.Size([1, 2, 2, 2])
+    """
 
     _function = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_AvgPoolNd):
-    """The mean of each window of (N, C, D, H, W). Follows `torch.nn.AvgPool3d`."""
+    """The mean of each window of (N, C, D, H, W). Follows `torch.nn.AvgPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AvgPool3d(2)(rl.zeros(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
 
     _function = staticmethod(F.avg_pool3d)
 
@@ -253,19 +286,34 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """(sum of x^p over the window)^(1/p). Follows `torch.nn.LPPool1d`."""
+    """(sum of x^p over the window)^(1/p). Follows `torch.nn.LPPool1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LPPool1d(2, 2)(rl.ones(1, 2, 4)).shape
+    torch.Size([1, 2, 2])
+    """
 
     _function = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(_LPPoolNd):
-    """The 2-d form of `LPPool1d`. Follows `torch.nn.LPPool2d`."""
+    """The 2-d form of `LPPool1d`. Follows `torch.nn.LPPool2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LPPool2d(2, 2)(rl.ones(1, 2, 4, 4)).shape
+    torch.Size([1, 2, 2, 2])
+    """
 
     _function = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPoolNd):
-    """The 3-d form of `LPPool1d`. Follows `torch.nn.LPPool3d`."""
+    """The 3-d form of `LPPool1d`. Follows `torch.nn.LPPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.LPPool3d(2, 2)(rl.ones(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
 
     _function = staticmethod(F.lp_pool3d)
 
@@ -290,6 +338,10 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """Means over windows so that length `output_size` results.
 
     Follows `torch.nn.AdaptiveAvgPool1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AdaptiveAvgPool1d(3)(rl.zeros(1, 2, 4)).shape
+    torch.Size([1, 2, 3])
     """
 
     _function = staticmethod(F.adaptive_avg_pool1d)
@@ -309,7 +361,12 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """The 3-d form of `AdaptiveAvgPool2d`. Follows `torch.nn.AdaptiveAvgPool3d`."""
+    """The 3-d form of `AdaptiveAvgPool2d`. Follows `torch.nn.AdaptiveAvgPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AdaptiveAvgPool3d(3)(rl.zeros(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 3, 3, 3])
+    """
 
     _function = staticmethod(F.adaptive_avg_pool3d)
 
@@ -335,19 +392,33 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """Maxima over windows so that length `output_size` results.
 
     Follows `torch.nn.AdaptiveMaxPool1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AdaptiveMaxPool1d(3)(rl.zeros(1, 2, 4)).shape
+    torch.Size([1, 2, 3])
     """
 
     _function = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """The 2-d form of `AdaptiveMaxPool1d`. Follows `torch.nn.AdaptiveMaxPool2d`."""
+    """The 2-d form of `AdaptiveMaxPool1d`. Follows `torch.nn.AdaptiveMaxPool2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AdaptiveMaxPool2d(3)(rl.zeros(1, 2, 4, 4)).shape
+    torch.Size([1, 2, 3, 3])
+    """
 
     _function = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """The 3-d form of `AdaptiveMaxPool1d`. Follows `torch.nn.AdaptiveMaxPool3d`."""
+    """The 3-d form of `AdaptiveMaxPool1d`. Follows `torch.nn.AdaptiveMaxPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.AdaptiveMaxPool3d(3)(rl.zeros(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 3, 3, 3])
+    """
 
     _function = staticmethod(F.adaptive_max_pool3d)
 
@@ -398,6 +469,10 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """Maxima over windows at pseudo-random places (arXiv 1412.6071).
 
     Follows `torch.nn.FractionalMaxPool2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.FractionalMaxPool2d(2, output_size=3)(rl.zeros(1, 2, 4, 4)).shape
+    torch.Size([1, 2, 3, 3])
     """
 
     _dimensions = 2
@@ -405,7 +480,12 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """The 3-d form of `FractionalMaxPool2d`. Follows `torch.nn.FractionalMaxPool3d`."""
+    """The 3-d form of `FractionalMaxPool2d`. Follows `torch.nn.FractionalMaxPool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.FractionalMaxPool3d(2, output_size=3)(rl.zeros(1, 2, 4, 4, 4)).shape
+    torch.Size([1, 2, 3, 3, 3])
+    """
 
     _dimensions = 3
     _function = staticmethod(F.fractional_max_pool3d)

@@ -65,6 +65,10 @@ class RNNBase(Module):
     """Parameters, checks and the loop over layers and time that all recurrent layers share.
 
     Follows `torch.nn.RNNBase`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.RNNBase("GRU", 10, 20)(rl.zeros(5, 3, 10))[0].shape
+    torch.Size([5, 3, 20])
     """
 
     mode: str
@@ -406,7 +410,12 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """Parameters of a single step."""
+    """Parameters of a single step.
+
+    >>> import rushlight as rl
+    >>> list(rl.nn.RNNCellBase(2, 3, bias=False, num_chunks=4).state_dict())
+    ['weight_ih', 'weight_hh']
+    """
 
     def __init__(
         self,

@@ -67,7 +67,12 @@ class Unflatten(Module):
 
 
 class Fold(Module):
-    """Adds sliding windows into an image; see `functional.fold`. Follows `torch.nn.Fold`."""
+    """Adds sliding windows into an image; see `functional.fold`. Follows `torch.nn.Fold`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Fold((4, 4), 2)(rl.ones(1, 4, 9)).shape
+    torch.Size([1, 1, 4, 4])
+    """
 
     def __init__(
         self,
@@ -97,7 +102,12 @@ class Fold(Module):
 
 
 class Unfold(Module):
-    """All sliding windows, one per column; see `functional.unfold`. Follows `torch.nn.Unfold`."""
+    """All sliding windows, one per column; see `functional.unfold`. Follows `torch.nn.Unfold`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.Unfold(2)(rl.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 12, 9])
+    """
 
     def __init__(
         self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
@@ -119,7 +129,12 @@ class Unfold(Module):
 
 
 class PixelShuffle(Module):
-    """(*, C r r, H, W) -> (*, C, H r, W r) (arXiv 1609.05158). Follows `torch.nn.PixelShuffle`."""
+    """(*, C r r, H, W) -> (*, C, H r, W r) (arXiv 1609.05158). Follows `torch.nn.PixelShuffle`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.PixelShuffle(2)(rl.zeros(1, 8, 2, 3)).shape
+    torch.Size([1, 2, 4, 6])
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -133,7 +148,12 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """(*, C, H r, W r) -> (*, C r r, H, W). Follows `torch.nn.PixelUnshuffle`."""
+    """(*, C, H r, W r) -> (*, C r r, H, W). Follows `torch.nn.PixelUnshuffle`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.PixelUnshuffle(2)(rl.zeros(1, 2, 4, 6)).shape
+    torch.Size([1, 8, 2, 3])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -147,7 +167,12 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """Interleaves the channels of `groups` groups. Follows `torch.nn.ChannelShuffle`."""
+    """Interleaves the channels of `groups` groups. Follows `torch.nn.ChannelShuffle`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.ChannelShuffle(2)(rl.arange(4.0).reshape(1, 4, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -161,7 +186,12 @@ class ChannelShuffle(Module):
 
 
 class CosineSimilarity(Module):
-    """x1 . x2 / (|x1| |x2|) along `dim`. Follows `torch.nn.CosineSimilarity`."""
+    """x1 . x2 / (|x1| |x2|) along `dim`. Follows `torch.nn.CosineSimilarity`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.CosineSimilarity()(rl.ones(1, 2), rl.tensor([[0.0, 3.0]]))
+    tensor([0.7071])
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()
@@ -173,7 +203,12 @@ class CosineSimilarity(Module):
 
 
 class PairwiseDistance(Module):
-    """|x1 - x2 + eps|_p along the last dimension. Follows `torch.nn.PairwiseDistance`."""
+    """|x1 - x2 + eps|_p along the last dimension. Follows `torch.nn.PairwiseDistance`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.PairwiseDistance()(rl.zeros(1, 2), rl.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()

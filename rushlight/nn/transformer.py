@@ -210,6 +210,11 @@ class TransformerEncoder(Module):
 
     `enable_nested_tensor` and `mask_check` are accepted; padding is masked, not removed.
     Follows `torch.nn.TransformerEncoder`.
+
+    >>> import rushlight as rl
+    >>> layer = rl.nn.TransformerEncoderLayer(8, 2, 16)
+    >>> rl.nn.TransformerEncoder(layer, 2)(rl.zeros(10, 3, 8)).shape
+    torch.Size([10, 3, 8])
     """
 
     def __init__(
@@ -249,6 +254,11 @@ class TransformerDecoder(Module):
     """`num_layers` copies of a decoder layer, then an optional normalisation.
 
     Follows `torch.nn.TransformerDecoder`.
+
+    >>> import rushlight as rl
+    >>> layer = rl.nn.TransformerDecoderLayer(8, 2, 16)
+    >>> rl.nn.TransformerDecoder(layer, 2)(rl.zeros(4, 3, 8), rl.zeros(10, 3, 8)).shape
+    torch.Size([4, 3, 8])
     """
 
     def __init__(

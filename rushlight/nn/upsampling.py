@@ -59,7 +59,12 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` with mode "nearest" for images. Follows `torch.nn.UpsamplingNearest2d`."""
+    """`Upsample` with mode "nearest" for images. Follows `torch.nn.UpsamplingNearest2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.UpsamplingNearest2d(scale_factor=2)(rl.zeros(1, 1, 2, 2)).shape
+    torch.Size([1, 1, 4, 4])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
@@ -69,6 +74,10 @@ class UpsamplingBilinear2d(Upsample):
     """`Upsample` with mode "bilinear" and aligned corners.
 
     Follows `torch.nn.UpsamplingBilinear2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.UpsamplingBilinear2d(scale_factor=2)(rl.zeros(1, 1, 2, 2)).shape
+    torch.Size([1, 1, 4, 4])
     """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:

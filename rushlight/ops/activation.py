@@ -94,6 +94,7 @@ def threshold(input: Value, threshold: Scalar, value: Scalar) -> Value:
     >>> rl.threshold(rl.tensor([0.5, 2.]), 1.0, -1.0)
     tensor([-1.,  2.])
     """
+    require_kind("threshold_cpu", input, ("int", "float"))
     return b.where(b.binary("le", input, threshold), b.cast(value, input.dtype), input)
 
 
@@ -427,7 +428,7 @@ def _(g, grad, input, beta, threshold):  # type: ignore[no-untyped-def]
     return softplus_backward(g, input, beta, threshold), bend
 
 
-@op("", elementwise=True)
+@op("")
 def log_sigmoid(input: Value) -> Value:
     """log(1 / (1 + exp(-x)))."""
     require_kind("log_sigmoid_cpu", input)

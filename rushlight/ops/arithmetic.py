@@ -342,8 +342,10 @@ pow_fixed.test(
 # --- the larger and the smaller -----------------------------------------------------------------------------------
 
 
-def _extreme(name: str, primitive: str, wins: Callable, reference: Callable, words: str, example: str) -> Op:
-    """A row that chooses one of two operands; equal ones share the gradient. `wins(a, b)`: a is chosen alone."""
+def _extreme(
+    name: str, primitive: str, share: Callable, reference: Callable, words: str, example: str, equal: str
+) -> Op:  # fmt: skip
+    """A row that chooses one of two operands; `share(x, y)` is the part of the gradient that x gets (y gets the rest)."""
 
     def body(input: Value, other: Value) -> Value:
         refuse_complex(name, b.as_node(input), b.as_node(other))
@@ -353,7 +355,7 @@ def _extreme(name: str, primitive: str, wins: Callable, reference: Callable, wor
     body.__annotations__ = {"input": "Value", "other": "Value", "return": "Value"}
     body.__doc__ = f"""{words} Follows `torch.{name}`.
 
-    Where the operands are equal each gets half of the gradient. RuntimeError for complex tensors.
+    Where the operands are equal {equal}. RuntimeError for complex tensors.
 
     >>> import rushlight as rl
     >>> rl.{name}(rl.tensor([1., 5.]), rl.tensor([3., 4.]))
@@ -363,31 +365,42 @@ def _extreme(name: str, primitive: str, wins: Callable, reference: Callable, wor
 
     @row.vjp("input")
     def _(g, input, other):  # type: ignore[no-untyped-def]
-        return where(wins(other, input), 0, where(input == other, g * 0.5, g))
+        return g * share(input, other)
 
     @row.vjp("other")
     def _(g, input, other):  # type: ignore[no-untyped-def]
-        return where(wins(other, input), g, where(input == other, g * 0.5, 0))
+        return g * (1.0 - share(input, other))
 
     row.test(two(), reference)
     return row
 
 
+def _halved(x: Any, chosen: Any, y: Any) -> Any:
+    """1 where x is chosen, 1/2 where both are equal, 0 elsewhere."""
+    return where(x == y, 0.5, where(chosen, 1.0, 0.0))
+
+
+def _first(chosen: Any, y: Any) -> Any:
+    """1 where x is chosen or y is NaN, 0 elsewhere."""
+    return where(chosen | (y != y), 1.0, 0.0)
+
+
+_HALF, _FIRST = "each gets half of the gradient", "the first gets the gradient"
 maximum = _extreme(
-    "maximum", "maximum", lambda x, y: x > y, np.maximum,
-    "The larger of two numbers; NaN where either is.", "3., 5.",
+    "maximum", "maximum", lambda x, y: _halved(x, ~(x < y), y), np.maximum,
+    "The larger of two numbers; NaN where either is.", "3., 5.", _HALF,
 )  # fmt: skip
 minimum = _extreme(
-    "minimum", "minimum", lambda x, y: x < y, np.minimum,
-    "The smaller of two numbers; NaN where either is.", "1., 4.",
+    "minimum", "minimum", lambda x, y: _halved(x, ~(x > y), y), np.minimum,
+    "The smaller of two numbers; NaN where either is.", "1., 4.", _HALF,
 )  # fmt: skip
 fmax = _extreme(
-    "fmax", "fmax", lambda x, y: (x > y) | ((y != y) & (x == x)), np.fmax,
-    "The larger of two numbers; a number where the other is NaN.", "3., 5.",
+    "fmax", "fmax", lambda x, y: _first(x >= y, y), np.fmax,
+    "The larger of two numbers; a number where the other is NaN.", "3., 5.", _FIRST,
 )  # fmt: skip
 fmin = _extreme(
-    "fmin", "fmin", lambda x, y: (x < y) | ((y != y) & (x == x)), np.fmin,
-    "The smaller of two numbers; a number where the other is NaN.", "1., 4.",
+    "fmin", "fmin", lambda x, y: _first(x <= y, y), np.fmin,
+    "The smaller of two numbers; a number where the other is NaN.", "1., 4.", _FIRST,
 )  # fmt: skip
 
 
@@ -494,6 +507,7 @@ def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) 
     >>> rl.addcmul(rl.tensor([1.]), rl.tensor([2.]), rl.tensor([3.]), value=0.5)
     tensor([4.])
     """
+    require_kind("addcmul_cpu_out", b.promote(input, tensor1, tensor2)[0], ("int", "float", "complex"))
     x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
     scale = b.cast(value, x.dtype)
     return b.cast(b.fma(scale * first, second, x), b.promoted_dtype(input, tensor1, tensor2))

@@ -57,8 +57,9 @@ def _(g, alpha):  # type: ignore[no-untyped-def]
 
 
 def _refuse_bool(word: str, *operands: Any) -> None:
-    if all(b.as_node(x).dtype is dtypes.bool_ for x in operands) or b.as_node(operands[-1]).dtype is dtypes.bool_:
-        if b.as_node(operands[-1]).dtype is dtypes.bool_ and b.as_node(operands[0]).dtype is dtypes.bool_:
+    bools = [b.as_node(x).dtype is dtypes.bool_ for x in operands]
+    if any(bools):
+        if all(bools):
             raise RuntimeError(
                 f"Subtraction, the `{word}` operator, with two bool tensors is not supported. Use the `^` or "
                 "`logical_xor()` operator instead."

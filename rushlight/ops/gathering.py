@@ -22,6 +22,7 @@ from .core import cast, full, slice_backward, where
 from .core import sum as sum_
 from .indexing import extents_after, index_addresses, part_of_address, require_index, scatter_wide, whole, zeros_of
 from .registry import Scalar, Value, op
+from .signature import strides_of_first
 
 
 def at_least_1d(x: Node) -> Node:
@@ -329,7 +330,7 @@ def _(g, dim, index, source_layout):  # type: ignore[no-untyped-def]
     return index_select(g, dim, index).reshape(source_layout.shape)
 
 
-@op("", inplace=True)
+@op("", inplace=True, strides=strides_of_first)
 def index_fill(input: Value, dim: int, index: Value, value: Value) -> Value:
     """input with one value (a number or a 0-d tensor) in the slices at the positions of a vector; they may be negative."""
     if value.ndim:

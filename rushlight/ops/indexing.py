@@ -18,6 +18,7 @@ from ..graph import build as b
 from ..graph.node import Node
 from .common import TYPE_NAMES, opmath
 from .registry import Value, Values, op
+from .signature import strides_of_first
 
 # --- addresses ------------------------------------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ def _(g, indices, dims, place):  # type: ignore[no-untyped-def]
     return index(g, indices, dims, place)
 
 
-@op("", grad_name="IndexPutBackward0")
+@op("", grad_name="IndexPutBackward0", strides=strides_of_first)
 def index_write(input: Value, indices: Values, values: Value, dims: tuple, place: int, accumulate: bool) -> Value:
     """input with `values` stored (or added) where `index` would read; of positions met twice the last one counts."""
     address = index_addresses(input.shape, indices, dims, place)

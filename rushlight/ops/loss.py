@@ -72,7 +72,7 @@ def _joined(loss: np.ndarray, reduction: str) -> np.ndarray:
 # --- distances ----------------------------------------------------------------------------------------------------
 
 
-@op("", grad_name="MseLossBackward0")
+@op("", elementwise=True, grad_name="MseLossBackward0")
 def mse_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
     """(input - target)^2."""
     x, y = _operands("mse_cpu", input, target)
@@ -85,7 +85,7 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
     return slope, -slope
 
 
-@op("")
+@op("", elementwise=True)
 def l1_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
     """|input - target|."""
     x, y = _operands("l1_cpu", input, target)
@@ -98,7 +98,7 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
     return slope, -slope
 
 
-@op("")
+@op("", elementwise=True)
 def smooth_l1_loss(input: Value, target: Value, reduction: str = "mean", beta: float = 1.0) -> Value:
     """d^2 / (2 beta) where d = |input - target| < beta, d - beta / 2 elsewhere (Girshick, arXiv 1504.08083)."""
     if beta < 0:
@@ -118,7 +118,7 @@ def _(g, input, target, reduction, beta):  # type: ignore[no-untyped-def]
     return slope, -slope
 
 
-@op("")
+@op("", elementwise=True)
 def huber_loss(input: Value, target: Value, reduction: str = "mean", delta: float = 1.0) -> Value:
     """d^2 / 2 where d = |input - target| <= delta, delta (d - delta / 2) elsewhere (Huber, 1964)."""
     if delta <= 0:
@@ -156,7 +156,7 @@ huber_loss.test(lambda make: [*_each(make), ((make(9), make(9), "sum", 0.5), {})
 # --- binary cross entropies ---------------------------------------------------------------------------------------
 
 
-@op("")
+@op("", elementwise=True)
 def binary_cross_entropy(
     input: Value, target: Value, weight: Value | None = None, reduction: str = "mean"
 ) -> Value:
@@ -181,7 +181,7 @@ def _(g, input, target, weight, reduction):  # type: ignore[no-untyped-def]
 @binary_cross_entropy.vjp("target")
 def _(g, input, target, weight, reduction):  # type: ignore[no-untyped-def]
     each = _weighted(_spread(g, reduction, input, target), weight)
-    return each * (maximum(log1p(-input), -100.0) - maximum(log(input), -100.0))
+    return each * (log1p(-input) - log(input))
 
 
 @binary_cross_entropy.vjp("weight")
@@ -189,7 +189,7 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
     return _spread(g, reduction, input, target) * binary_cross_entropy(input, target, None, "none")
 
 
-@op("")
+@op("", elementwise=True)
 def binary_cross_entropy_with_logits(
     input: Value, target: Value, weight: Value | None = None, pos_weight: Value | None = None, reduction: str = "mean"
 ) -> Value:
@@ -265,7 +265,7 @@ binary_cross_entropy_with_logits.test(_logit_samples, _logit_reference)
 # --- divergence ---------------------------------------------------------------------------------------------------
 
 
-@op("", grad_name="KlDivBackward0")
+@op("", elementwise=True, grad_name="KlDivBackward0")
 def kl_div(input: Value, target: Value, reduction: str = "mean", log_target: bool = False) -> Value:
     """t (log t - x), or exp(t) (t - x) with `log_target`: input is a logarithm of probabilities."""
     x, t = _operands("kl_div", input, target)

@@ -24,7 +24,7 @@ def require_mask(name: str, mask: Value) -> None:
         )
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op("torch Tensor", inplace=True)
 def masked_fill(input: Value, mask: Value, value: Value) -> Value:
     """value where the mask holds, else input; value is a number or a 0-d tensor. Follows `torch.Tensor.masked_fill`.
 

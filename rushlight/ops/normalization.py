@@ -9,12 +9,11 @@ float16 and bfloat16. One backward row serves all; its own gradient is in closed
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..base.layout import Layout, contiguous_strides
 from ..graph import build as b
 from ..graph.node import Node
 from .common import opmath, require_kind
@@ -23,15 +22,9 @@ from .core import sum_to
 from .elementary import rsqrt
 from .reduction import counted, mean, squared_deviations
 from .registry import Op, Scalar, Value, op
+from .windows import lead_strides
 
 Shape = tuple[int, ...]
-
-
-def like_input(shape: Sequence[int], operands: Sequence[Layout]) -> tuple[int, ...]:
-    """The first operand's order of dimensions for a result of its shape; row-major for all others."""
-    first = operands[0]
-    dense = first.shape == tuple(shape) and first.dense()
-    return first.strides if dense else contiguous_strides(shape)
 
 
 def _statistics(x: Node, axes: Shape, centered: bool) -> tuple[Node, Node]:
@@ -54,7 +47,7 @@ def _scaled(
 def _normalizer(kind: str, grad_name: str) -> Op:
     """The row `normalize_<kind>`; the rows differ in what PyTorch calls their gradients."""
 
-    @op("", name=f"normalize_{kind}", grad_name=grad_name, strides=None if kind == "layer" else like_input)
+    @op("", name=f"normalize_{kind}", grad_name=grad_name, strides=None if kind == "layer" else lead_strides)
     def row(
         input: Value, weight: Value | None, bias: Value | None, eps: Scalar, shape: Shape, axes: Shape, affine: Shape,
         centered: bool = True,
@@ -102,7 +95,7 @@ def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
     )
 
 
-@op("", strides=like_input)
+@op("", strides=lead_strides)
 def normalize_backward(
     grad: Value, input: Value, weight: Value | None, centre: Value, invstd: Value, shape: Shape, axes: Shape,
     affine: Shape, centered: bool = True,
@@ -173,7 +166,7 @@ def other_axes(rank: int) -> Shape:
     return tuple(d for d in range(rank) if d != 1)
 
 
-@op("", grad_name="NativeBatchNormBackward0", strides=like_input)
+@op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
 def batch_norm_training(
     input: Value, weight: Value | None, bias: Value | None, running_mean: Value | None, running_var: Value | None,
     momentum: Scalar, eps: Scalar,
@@ -207,7 +200,7 @@ def _(g0, grads, out1, out2, input, weight, bias_layout):  # type: ignore[no-unt
     return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
 
 
-@op("", grad_name="NativeBatchNormBackward0", strides=like_input)
+@op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
 def batch_norm_evaluation(
     input: Value, weight: Value | None, bias: Value | None, running_mean: Value, running_var: Value, eps: Scalar
 ) -> Value:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..base import dtype as dtypes
 from ..base.dtype import finfo
 from ..graph import build as b
 from ..graph.host import host_function
@@ -111,9 +112,17 @@ def nextafter(input: Value, other: Value) -> Value:
     >>> rl.nextafter(rl.tensor([1.]), rl.tensor([2.])) > 1
     tensor([True])
     """
-    operands = b.promote(input, other)
-    require_kind("nextafter_cpu", operands[0])
-    return b.elementwise("nextafter", *operands)
+    x, y = b.promote(input, other)
+    require_kind("nextafter_cpu", x)
+    if x.dtype not in (dtypes.float16, dtypes.bfloat16):
+        return b.elementwise("nextafter", x, y)
+    x, y = b.broadcast(x, y)
+    bits = b.bitcast(x, dtypes.int16)  # the narrow floats are computed in float32, whose neighbours are others
+    outwards = b.where(b.elementwise("eq", y > x, x > 0), b.const(1, dtypes.int16), b.const(-1, dtypes.int16))
+    least = b.where(y > 0, b.const(1, dtypes.int16), b.const(-32767, dtypes.int16))
+    moved = b.where(b.elementwise("eq", x, x * 0), least, bits + outwards)
+    unordered = b.elementwise("isnan", x) | b.elementwise("isnan", y)
+    return b.where(unordered, x + y, b.where(b.elementwise("eq", x, y), y, b.bitcast(moved, x.dtype)))
 
 
 nextafter.test(two(), np.nextafter)

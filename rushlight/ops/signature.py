@@ -76,6 +76,11 @@ def output_layout(row: Op, out: Node, operands: list[Layout], where: device) -> 
     return layout_of(out.shape, strides, 0, out.dtype, where)
 
 
+def strides_of_first(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """The strides of a clone of the first operand, for results that start as one."""
+    return elementwise_strides(shape, operands[:1])
+
+
 def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """Dense strides in the order of dimensions that the operands agree on (PyTorch's TensorIterator).
 

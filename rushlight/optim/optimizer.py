@@ -85,7 +85,7 @@ def check_learning_rate(rate: Any) -> None:
     """A learning rate is a number >= 0 or a tensor of one element holding such a number."""
     if isinstance(rate, rushlight.Tensor):
         check(rate.numel() == 1, "Tensor lr must be 1-element")
-    check(0.0 <= rate, f"Invalid learning rate: {rate}")
+    check(rate >= 0.0, f"Invalid learning rate: {rate}")
 
 
 def check_betas(betas: tuple[float, float]) -> None:
@@ -301,8 +301,8 @@ class Optimizer:
         With `differentiable=True` the write is recorded by autograd like any in-place copy.
         """
         if target.is_complex() and not value.is_complex():
-            value = rushlight.view_as_complex(value)
-        if self.defaults.get("differentiable", False):
+            target.copy_(rushlight.view_as_complex(value))
+        elif self.defaults.get("differentiable", False):
             target.copy_(value)
         else:
             rushlight._assign(target, value)

@@ -25,8 +25,8 @@ Average = Callable[[Any, Any, Any], Any]
 ListAverage = Callable[[Sequence[Any], Sequence[Any], Any], None]
 
 __all__ = [
-    "AveragedModel",
     "SWALR",
+    "AveragedModel",
     "get_ema_avg_fn",
     "get_ema_multi_avg_fn",
     "get_swa_avg_fn",

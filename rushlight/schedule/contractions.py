@@ -1,7 +1,7 @@
 """Contraction nodes become strided contractions: which loop runs in vectors, and which operand is laid out for it.
 
 In: a `contract` node over stored operands. Out: one contraction step (two where a long sum is cut in parts). Invariant:
-the vector loop has unit stride in the result and in one operand, and unit or no stride in the other.
+the vector loop has unit stride in the result.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 from ..base.layout import ordered_strides
 from ..graph.node import ContractionMap, Node
 from ..kernel.contraction import ACCUMULATORS, Axis, Contraction, split_sum
+from ..kernel.contraction_forms import in_panels, panel_width
 from .body import Slot
 
 if TYPE_CHECKING:
     from .plan import Planner
 
+PANEL_ELEMENTS = 1 << 14  # operands smaller than this stay in cache however they lie
 Map = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 
 
 def contraction_step(planner: Planner, node: Node) -> None:
     """Append the step (or steps) that compute a contract node."""
     mapping: ContractionMap = node.attributes[0]
-    a, b, out = operands(planner, node, mapping)
+    a, b, out, panel = operands(planner, node, mapping)
     axes = []
     for loop, extent in enumerate(mapping.loops):
         c = out.strides[loop] if loop < mapping.rank else 0
@@ -31,6 +33,8 @@ def contraction_step(planner: Planner, node: Node) -> None:
         tuple(axes), dtype_a=a.dtype, dtype_b=b.dtype, dtype_c=out.dtype, a_offset=start(mapping.a, a),
         b_offset=start(mapping.b, b), c_offset=out.offset,
     )  # fmt: skip
+    if panel:
+        spec = in_panels(spec, node.inputs[1].numel // panel[0], panel[1])
     parts = planner.target.parts(spec)
     if parts is None:
         add_step(planner, node, spec, [a.place, b.place, out.place])
@@ -75,24 +79,49 @@ def start(dims: Map, slot: Slot) -> int:
     return slot.offset + sum(constant * stride for (constant, _), stride in zip(dims, slot.strides))
 
 
-def operands(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[Slot, Slot, Slot]:
-    """Slots for both operands and the result, laid out so that one loop can run in vectors."""
+def operands(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[Slot, Slot, Slot, tuple[int, int] | None]:
+    """Slots for both operands and the result, and (columns, panel width) where the second operand lies in panels.
+
+    Either the op names the orders in which everything lies best, or operands are taken as they lie: the template packs
+    what its vectors need.
+    """
     a, b = node.inputs
     orders = mapping.orders
-    if orders[0] is not None and orders[1] is not None and orders[2] is not None:
-        slots = planner.stored_as(a, orders[0]), planner.stored_as(b, orders[1])
-        return (*slots, result_slot(planner, node, orders[2]))
-    side, loop, dim = vector_loop(planner, node, mapping)
-    vectors = (a, b)[side]
-    other = (a, b)[1 - side]
-    have = planner.window(vectors)
-    if have is None or have.strides[dim] != 1:
-        order = (*(d for d in range(vectors.ndim) if d != dim), dim)
-        have = planner.stored_as(vectors, order)
-    loose = planner.window(other) or planner.stored_as(other, tuple(range(other.ndim)))
-    order = (*(d for d in range(mapping.rank) if d != loop), loop)
-    out = result_slot(planner, node, order)
-    return (have, loose, out) if side == 0 else (loose, have, out)
+    if orders[0] is None or orders[1] is None or orders[2] is None:
+        loop = vector_loop(planner, node, mapping)
+        order = (*(d for d in range(mapping.rank) if d != loop), *([loop] if mapping.rank else []))
+        first = planner.window(a) or planner.stored_as(a, tuple(range(a.ndim)))
+        second = planner.window(b) or planner.stored_as(b, tuple(range(b.ndim)))
+        return first, second, result_slot(planner, node, order), None
+    first = planner.stored_as(a, orders[0])
+    out = result_slot(planner, node, orders[2])
+    width = panels(planner, b, orders[1], mapping)
+    if width is None:
+        return first, planner.stored_as(b, orders[1]), out, None
+    dim = orders[1][-1]
+    columns = b.shape[dim]
+    shape = (*b.shape[:dim], columns // width, width, *b.shape[dim + 1 :])
+    cut = Node("reshape", (b,), shape, b.dtype)
+    moved = [d + (d > dim) for d in orders[1][:-1]]
+    place = planner.stored_as(cut, (dim, *moved, dim + 1)).place
+    second = Slot(place, ordered_strides(b.shape, orders[1]), b.numel, b.dtype.name)
+    planner.kept.append(cut)
+    return first, second, out, (columns, width)
+
+
+def panels(planner: Planner, x: Node, order: tuple[int, ...], mapping: ContractionMap) -> int | None:
+    """The width of column panels to lay an operand out in, where it has to be copied anyway and the work is worth it.
+
+    [rows, columns]  ->  [columns / width, rows, width]: a tile of the result then reads one contiguous stretch.
+    """
+    have = planner.window(x)
+    wanted = ordered_strides(x.shape, order)
+    if have is not None and all(n == 1 or a == b for n, a, b in zip(x.shape, have.strides, wanted)):
+        return None
+    columns = x.shape[order[-1]]
+    plain = mapping.b[order[-1]] == (0, ((mapping.b[order[-1]][1][0][0], 1),)) if mapping.b[order[-1]][1] else False
+    width = panel_width(columns)
+    return width if plain and width < columns and x.numel >= PANEL_ELEMENTS else None
 
 
 def result_slot(planner: Planner, node: Node, order: tuple[int, ...]) -> Slot:
@@ -105,46 +134,26 @@ def result_slot(planner: Planner, node: Node, order: tuple[int, ...]) -> Slot:
     return planner.temporary(node, wanted)
 
 
-def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[int, int, int]:
-    """(operand 0 or 1, loop, that operand's dimension): the cheapest loop to run in vectors.
-
-    A candidate indexes one dimension of one operand alone with step one, and does not occur in the other operand.
-    """
-    best: tuple[float, int, int, int] | None = None
-    maps = (mapping.a, mapping.b)
+def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> int:
+    """The output loop to run in vectors: one that a single operand depends on, in the order its result is wanted in."""
     declared = planner.slots.get(id(node))
+    best: tuple[float, int] | None = None
     for side in (1, 0):
         x = node.inputs[side]
         window = planner.window(x)
-        elsewhere = {name for _, terms in maps[1 - side] for name, _ in terms}
-        for dim, (_, terms) in enumerate(maps[side]):
+        elsewhere = {name for _, terms in (mapping.a, mapping.b)[1 - side] for name, _ in terms}
+        for dim, (_, terms) in enumerate((mapping.a, mapping.b)[side]):
             if len(terms) != 1 or terms[0][1] != 1 or terms[0][0] >= mapping.rank or terms[0][0] in elsewhere:
                 continue
             loop = terms[0][0]
-            used = sum(1 for _, other in maps[side] for name, _ in other if name == loop)
-            if used != 1:
-                continue
             extent = mapping.loops[loop]
             waste = (-(-extent // 16) * 16) / extent
             pack = 0.0 if window is not None and window.strides[dim] == 1 else float(x.numel)
             copy = 0.0 if declared is None or declared.strides[loop] == 1 else 2.0 * node.numel
-            work = float(node.numel) * _sum_length(mapping) / 16
-            rank = (work * waste + 2 * pack + copy, side, loop, dim)
-            if best is None or rank[0] < best[0]:
-                best = rank
-    if best is None:
-        return unit_vector_loop(planner, node, mapping)
-    return best[1], best[2], best[3]
-
-
-def unit_vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[int, int, int]:
-    """No loop belongs to one operand alone (a batched dot product): any output loop, else a loop of length one."""
-    for loop in range(mapping.rank - 1, -1, -1):
-        for side, dims in ((1, mapping.b), (0, mapping.a)):
-            for dim, (_, terms) in enumerate(dims):
-                if terms == ((loop, 1),):
-                    return side, loop, dim
-    return 1, max(mapping.rank - 1, 0), 0
+            rank = float(node.numel) * _sum_length(mapping) / 16 * waste + pack + copy
+            if best is None or rank < best[0]:
+                best = rank, loop
+    return best[1] if best is not None else mapping.rank - 1
 
 
 def _sum_length(mapping: ContractionMap) -> int:

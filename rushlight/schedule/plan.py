@@ -92,6 +92,7 @@ class Planner:
         self.multi: dict[int, list[Slot]] = {}
         self.hosts: dict[int, Step] = {}
         self.ones: dict[str, int] = {}
+        self.kept: list[Node] = []  # nodes made while planning, alive so that their ids stay theirs
 
     # --- buffers ----------------------------------------------------------------------------------------------------
 

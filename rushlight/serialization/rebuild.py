@@ -168,9 +168,9 @@ def _namespace() -> argparse.Namespace:
 def build(target: Any, state: Any) -> None:
     """Set attributes where a file may: the metadata of a state_dict, the fields of a Namespace."""
     _expect(state, dict, "the state of an object")
-    if type(target) is OrderedDict and set(state) <= {"_metadata"}:
-        target.__dict__.update(state)
-    elif type(target) is argparse.Namespace and all(type(name) is str for name in state):
+    metadata = type(target) is OrderedDict and set(state) <= {"_metadata"}
+    fields = type(target) is argparse.Namespace and all(type(name) is str for name in state)
+    if metadata or fields:
         target.__dict__.update(state)
     else:
         raise TypeError(f"attributes {sorted(map(str, state))} of a {type(target).__name__}")

@@ -67,7 +67,7 @@ class LoadedStorage:
         wanted = dtype_of(dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         capacity = self.nbytes // wanted.itemsize
-        if 0 not in size and last >= capacity or offset > capacity:
+        if (0 not in size and last >= capacity) or offset > capacity:
             raise ValueError(
                 f"a tensor of size {size}, stride {stride} and offset {offset} reaches beyond its "
                 f"storage of {capacity} elements"

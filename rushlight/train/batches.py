@@ -150,5 +150,7 @@ class Batches:
         for answer in loader:
             if isinstance(answer, _Refusal):
                 raise RunError(answer.message)
+            # Copies in memory of our own: what is lent (an array, a worker's shared memory) must be
+            # read at once, and would split a step at another place for each way of reading.
             images, labels = answer
-            yield images, labels
+            yield images.clone(), labels.clone()

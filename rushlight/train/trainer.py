@@ -129,10 +129,19 @@ class Trainer:
     def run(self, events: EventWriter, stop: StopFlag) -> None:
         """Train until the last epoch, until patience ends, or until asked to stop."""
         self._stop_if_asked(stop)
+        self._settle()
         while self.epoch < self.settings.epochs and not self._out_of_patience():
             self._train_epoch(stop)
             self._finish_epoch(events)
             self._stop_if_asked(stop)
+
+    def _settle(self) -> None:
+        """Have every pending value computed, so that the first step is a step like any other.
+
+        Reading one value computes all that anybody holds. Without it the first step would be
+        computed together with drawing, or with loading, the weights.
+        """
+        next(iter(self.model.parameters())).detach().sum().item()
 
     def _out_of_patience(self) -> bool:
         patience = self.settings.early_stop.patience

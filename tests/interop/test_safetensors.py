@@ -7,9 +7,21 @@ import rushlight as rl
 from rushlight.serialization import FileFormatError
 
 pytest.importorskip("safetensors")
-from rushlight.interop import safetensors  # noqa: E402
+from rushlight.interop import safetensors
 
-DTYPES = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64".split()
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+]
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -26,9 +38,11 @@ def test_files_are_exchanged_with_torch(tmp_path, name, shape):
     safetensors.save_file({"x": ours}, tmp_path / "ours", {"format": "pt"})
     save_file({"x": theirs}, tmp_path / "theirs")
     received = load_file(tmp_path / "ours")["x"]
-    assert received.dtype == theirs.dtype and received.tolist() == theirs.tolist()
+    assert received.dtype == theirs.dtype
+    assert received.tolist() == theirs.tolist()
     copy = safetensors.load_file(tmp_path / "theirs")["x"]
-    assert copy.dtype == ours.dtype and copy.tolist() == ours.tolist()
+    assert copy.dtype == ours.dtype
+    assert copy.tolist() == ours.tolist()
     assert tuple(copy.shape) == shape
 
 
@@ -36,7 +50,8 @@ def test_views_are_saved_as_what_they_show():
     """Strided tensors come back contiguous."""
     base = rl.arange(6).reshape(2, 3)
     copy = safetensors.load(safetensors.save({"t": base.t()}))["t"]
-    assert copy.tolist() == base.t().tolist() and copy.is_contiguous()
+    assert copy.tolist() == base.t().tolist()
+    assert copy.is_contiguous()
 
 
 def test_shared_memory_is_refused():

@@ -29,6 +29,7 @@ def _floating(x: Any) -> bool:
 def numpy_of(x: Any) -> np.ndarray:
     """A tensor of either library as an array; bfloat16 widened."""
     x = x.detach()
+    x = x.resolve_conj() if isinstance(x, torch.Tensor) else x
     return x.float().numpy() if "bfloat16" in str(x.dtype) else x.numpy()
 
 

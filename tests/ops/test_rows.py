@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import rushlight as rl
-from rushlight.autograd.backward import grad
+from rushlight.autograd import grad
 from rushlight.ops import load_families
 from rushlight.ops.registry import STATIC, TABLE, VALUES, Op
 

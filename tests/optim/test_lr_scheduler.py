@@ -215,7 +215,8 @@ def test_rates_kept_in_tensors_change_in_place():
     schedule = rl.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
     optimizer.step()
     schedule.step()
-    assert optimizer.param_groups[0]["lr"] is rate and rate.item() == 0.5
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate.item() == 0.5
     assert schedule.base_lrs[0].item() == 1.0
 
 

@@ -103,14 +103,16 @@ def test_parameters_and_state_equal_torchs(name, options, dtype):
         assert close(numbers(a), numbers(b), tolerance)
     a, b = mine.state_dict(), other.state_dict()
     assert repr(mine) == repr(other)
-    assert a["param_groups"] == b["param_groups"] and list(a["state"]) == list(b["state"])
+    assert a["param_groups"] == b["param_groups"]
+    assert list(a["state"]) == list(b["state"])
     if name == "LBFGS":
         return
     for key, state in b["state"].items():
         assert list(a["state"][key]) == list(state)
         for part, value in state.items():
             own = a["state"][key][part]
-            assert str(own.dtype) == str(value.dtype) and tuple(own.shape) == tuple(value.shape)
+            assert str(own.dtype) == str(value.dtype)
+            assert tuple(own.shape) == tuple(value.shape)
             assert close(numbers(own), numbers(value), tolerance * 10)
 
 
@@ -190,8 +192,11 @@ def test_parameters_are_changed_in_place():
     optimizer = rl.optim.SGD([weight], lr=0.5)
     (weight * 2).sum().backward()
     optimizer.step()
-    assert weight.is_leaf and weight.requires_grad and weight.grad.tolist() == [2]
-    assert weight._version > version and alias.tolist() == [0]
+    assert weight.is_leaf
+    assert weight.requires_grad
+    assert weight.grad.tolist() == [2]
+    assert weight._version > version
+    assert alias.tolist() == [0]
 
 
 def test_parameters_without_gradient_are_left_alone():
@@ -200,7 +205,8 @@ def test_parameters_without_gradient_are_left_alone():
     optimizer = rl.optim.AdamW([used, unused], lr=0.1, weight_decay=0.5)
     used.sum().backward()
     optimizer.step()
-    assert unused.tolist() == [3] and list(optimizer.state_dict()["state"]) == [0]
+    assert unused.tolist() == [3]
+    assert list(optimizer.state_dict()["state"]) == [0]
 
 
 def test_weight_decay_of_zero_leaves_infinite_parameters():
@@ -234,10 +240,12 @@ def test_step_numbers_are_tensors_that_can_be_changed():
         optimizer.step()
         assert optimizer.state[weight]["step"].item() == expected
     count = optimizer.state[weight]["step"]
-    assert count.dtype == rl.float32 and count.shape == ()
+    assert count.dtype == rl.float32
+    assert count.shape == ()
     count.fill_(10)
     optimizer.step()
-    assert count.item() == 11 and optimizer.state_dict()["state"][0]["step"] is count
+    assert count.item() == 11
+    assert optimizer.state_dict()["state"][0]["step"] is count
 
 
 def test_learning_rate_may_be_a_tensor():
@@ -251,7 +259,8 @@ def test_learning_rate_may_be_a_tensor():
         first = weight.item()
         rate.fill_(0.0)
         optimizer.step()
-        assert first < 1 and weight.item() == first
+        assert first < 1
+        assert weight.item() == first
 
 
 def test_groups_have_their_own_options():
@@ -260,7 +269,8 @@ def test_groups_have_their_own_options():
     optimizer = rl.optim.SGD([{"params": a, "lr": 1.0}, {"params": [b]}], lr=0.25)
     (a + b).sum().backward()
     optimizer.step()
-    assert a.tolist() == [0] and b.tolist() == [0.75]
+    assert a.tolist() == [0]
+    assert b.tolist() == [0.75]
     named = rl.optim.SGD([("a", a), ("b", b)])
     assert named.state_dict()["param_groups"][0]["param_names"] == ["a", "b"]
     late = parameter()
@@ -344,7 +354,8 @@ def test_loading_casts_state_but_not_counts():
     target = rl.optim.Adam([rl.ones(2, dtype=rl.float64, requires_grad=True)])
     target.load_state_dict(adam.state_dict())
     state = target.state_dict()["state"][0]
-    assert state["exp_avg"].dtype == rl.float64 and state["step"].dtype == rl.float32
+    assert state["exp_avg"].dtype == rl.float64
+    assert state["step"].dtype == rl.float32
 
 
 def test_hooks_run_in_order_and_can_be_removed():
@@ -427,7 +438,8 @@ def test_own_optimizer_with_step():
     optimizer.register_step_post_hook(lambda *arguments: seen.append(1))
     (weight * 9).sum().backward()
     optimizer.step()
-    assert weight.tolist() == [0.5] and seen == [1]
+    assert weight.tolist() == [0.5]
+    assert seen == [1]
 
 
 def test_deepcopy_keeps_state_apart():
@@ -441,8 +453,10 @@ def test_deepcopy_keeps_state_apart():
     before = weight.item()
     copied.grad = rl.ones(1)
     twin.step()
-    assert weight.item() == before and copied.item() != before
-    assert optimizer.state[weight]["step"].item() == 1 and twin.state[copied]["step"].item() == 2
+    assert weight.item() == before
+    assert copied.item() != before
+    assert optimizer.state[weight]["step"].item() == 1
+    assert twin.state[copied]["step"].item() == 2
 
 
 def test_differentiable_steps():

@@ -82,7 +82,8 @@ def test_update_bn_measures_anew():
         model.eval()
         batches = [module.arange(8.0).reshape(4, 2) * step for step in (1, 2, 5)]
         module.optim.swa_utils.update_bn([(batch, None) for batch in batches], model)
-        assert not model.training and model[1].momentum == 0.1
+        assert not model.training
+        assert model[1].momentum == 0.1
         seen.append(numbers(model))
     assert near(*seen)
 

@@ -14,10 +14,23 @@ import pytest
 import rushlight as rl
 from rushlight.serialization import FileFormatError
 
-DTYPES = (
-    "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 "
-    "float16 bfloat16 float32 float64 complex64 complex128"
-).split()
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 
 
 def saved(value):
@@ -62,7 +75,8 @@ def test_values_of_our_own_types():
     """Size, dtypes and devices."""
     value = [rl.Size([2, 3]), rl.Size([]), rl.bfloat16, rl.bool, rl.device("cpu")]
     copy = reloaded(value)
-    assert copy == value and all(type(a) is type(b) for a, b in zip(copy, value, strict=True))
+    assert copy == value
+    assert all(type(a) is type(b) for a, b in zip(copy, value, strict=True))
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -77,11 +91,13 @@ def test_every_dtype_both_ways(name):
     assert reloaded(ours).tolist() == ours.tolist()
     assert reloaded(ours).dtype == getattr(rl, name)
     received = torch.load(io.BytesIO(saved(ours)), weights_only=True)
-    assert received.dtype == theirs.dtype and received.tolist() == theirs.tolist()
+    assert received.dtype == theirs.dtype
+    assert received.tolist() == theirs.tolist()
     file = io.BytesIO()
     torch.save(theirs, file)
     sent = rl.load(io.BytesIO(file.getvalue()))
-    assert sent.dtype == getattr(rl, name) and sent.tolist() == theirs.tolist()
+    assert sent.dtype == getattr(rl, name)
+    assert sent.tolist() == theirs.tolist()
 
 
 def test_shared_memory_and_strides():
@@ -89,10 +105,12 @@ def test_shared_memory_and_strides():
     base = rl.arange(12.0)
     value = {"base": base, "row": base[2:5], "t": base.reshape(3, 4).t(), "again": base}
     copy = reloaded(value)
-    assert copy["t"].stride() == (1, 4) and copy["row"].storage_offset() == 2
+    assert copy["t"].stride() == (1, 4)
+    assert copy["row"].storage_offset() == 2
     assert copy["again"] is copy["base"]
     copy["base"][3] = 100
-    assert copy["row"].tolist() == [2, 100, 4] and copy["t"][3, 0].item() == 100
+    assert copy["row"].tolist() == [2, 100, 4]
+    assert copy["t"][3, 0].item() == 100
     assert base[3].item() == 3
 
 
@@ -101,7 +119,8 @@ def test_loaded_tensors_are_ordinary():
     copy = reloaded({"x": rl.ones(3), "w": rl.ones(2, requires_grad=True)})
     copy["x"] += 1
     assert copy["x"].tolist() == [2, 2, 2]
-    assert copy["w"].requires_grad and copy["w"].is_leaf
+    assert copy["w"].requires_grad
+    assert copy["w"].is_leaf
     (copy["w"] * 2).sum().backward()
     assert copy["w"].grad.tolist() == [2, 2]
 
@@ -110,7 +129,8 @@ def test_loaded_tensors_are_ordinary():
 def test_shapes(shape):
     """Zero-dimensional and empty tensors too."""
     copy = reloaded(rl.ones(shape))
-    assert copy.shape == shape and copy.sum().item() == rl.ones(shape).sum().item()
+    assert copy.shape == shape
+    assert copy.sum().item() == rl.ones(shape).sum().item()
 
 
 def test_state_dict_of_a_module_both_ways():
@@ -147,7 +167,8 @@ def test_parameters_both_ways():
     file = io.BytesIO()
     torch.save([torch.nn.Parameter(torch.ones(2))], file)
     (loaded,) = rl.load(io.BytesIO(file.getvalue()))
-    assert isinstance(loaded, rl.nn.Parameter) and loaded.requires_grad
+    assert isinstance(loaded, rl.nn.Parameter)
+    assert loaded.requires_grad
 
 
 @pytest.mark.parametrize("options", [{}, {"pickle_protocol": 4}, {"pickle_protocol": 5}])
@@ -171,13 +192,17 @@ def test_reading_what_torch_wrote(options, zipped):
     file = io.BytesIO()
     torch.save(value, file, _use_new_zipfile_serialization=zipped, **options)
     copy = rl.load(io.BytesIO(file.getvalue()))
-    assert list(copy) == list(value) and copy["plain"] == value["plain"]
+    assert list(copy) == list(value)
+    assert copy["plain"] == value["plain"]
     for name in ("base", "view", "complex", "half", "grad"):
         assert copy[name].tolist() == value[name].tolist()
     copy["base"][1] = -1
     assert copy["view"].tolist() == [-1, 2]
-    assert copy["half"].stride() == (1, 2) and copy["grad"].requires_grad
-    assert copy["size"] == (1, 2) and copy["dtype"] == rl.int8 and copy["device"].type == "cpu"
+    assert copy["half"].stride() == (1, 2)
+    assert copy["grad"].requires_grad
+    assert copy["size"] == (1, 2)
+    assert copy["dtype"] == rl.int8
+    assert copy["device"].type == "cpu"
     assert copy["args"] == value["args"]
 
 
@@ -211,7 +236,8 @@ def test_path_is_replaced_as_a_whole(tmp_path):
         rl.save({"x": object()}, path)
     with pytest.raises(OSError):
         rl.save({"x": 1}, tmp_path / "no folder" / "model.pt")
-    assert rl.load(path) == {"x": 1} and os.listdir(tmp_path) == ["model.pt"]
+    assert rl.load(path) == {"x": 1}
+    assert os.listdir(tmp_path) == ["model.pt"]
 
 
 def test_crash_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
@@ -227,7 +253,8 @@ def test_crash_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
             patch.setattr(os, function, fail)
             with pytest.raises(OSError, match="disk full"):
                 rl.save({"x": 2}, str(path))
-        assert rl.load(path) == {"x": 1} and os.listdir(tmp_path) == ["model.pt"]
+        assert rl.load(path) == {"x": 1}
+        assert os.listdir(tmp_path) == ["model.pt"]
 
 
 def test_link_stays_a_link(tmp_path):
@@ -236,7 +263,8 @@ def test_link_stays_a_link(tmp_path):
     rl.save(1, real)
     link.symlink_to(real)
     rl.save(2, link)
-    assert link.is_symlink() and rl.load(real) == 2
+    assert link.is_symlink()
+    assert rl.load(real) == 2
 
 
 def test_new_file_has_ordinary_permissions(tmp_path):
@@ -255,7 +283,8 @@ def test_mapped_file(tmp_path):
     copy = rl.load(path, mmap=True)
     assert all(copy[name].tolist() == value[name].tolist() for name in value)
     copy["x"] += 1
-    assert copy["x"][0].item() == 1 and path.read_bytes() == before
+    assert copy["x"][0].item() == 1
+    assert path.read_bytes() == before
     with pytest.raises(ValueError, match="path"):
         rl.load(io.BytesIO(before), mmap=True)
 

@@ -56,7 +56,13 @@ def canonical_mask(
     target_type: Any,
     check_other: bool = True,
 ) -> Tensor | None:
-    """`mask` as a float mask to be added to scores; AssertionError for other kinds of masks."""
+    """`mask` as a float mask to be added to scores; AssertionError for other kinds of masks.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.attention import canonical_mask
+    >>> canonical_mask(rl.tensor([True, False]), "mask", None, "", rl.float32)
+    tensor([-inf, 0.])
+    """
     if mask is None:
         return None
     if mask.dtype != rushlight.bool and not mask.is_floating_point():
@@ -172,6 +178,14 @@ def multi_head_attention_forward(
     Shapes: query (L, N, E), key (S, N, Ek), value (S, N, Ev), or all without N; result (L, N, E)
     and, with `need_weights`, weights (N, L, S) or per head (N, heads, L, S).
     Follows `torch.nn.functional.multi_head_attention_forward`.
+
+    >>> import rushlight as rl
+    >>> x, weight = rl.zeros(5, 1, 4), rl.zeros(12, 4)
+    >>> result, _ = rl.nn.functional.multi_head_attention_forward(
+    ... x, x, x, 4, 2, weight, None, None, None, False, 0.0, rl.eye(4), None
+    ... )
+    >>> result.shape
+    torch.Size([5, 1, 4])
     """
     batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:

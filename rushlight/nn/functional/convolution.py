@@ -21,7 +21,14 @@ conv_transpose3d = _ops.conv_transpose3d
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """1-d convolution of a (time, batch, channel) sequence with a (kernel, in, out) weight."""
+    """1-d convolution of a (time, batch, channel) sequence with a (kernel, in, out) weight.
+
+    Follows `torch.nn.functional.conv_tbc`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.conv_tbc(rl.zeros(6, 2, 3), rl.zeros(3, 3, 4), rl.zeros(4)).shape
+    torch.Size([4, 2, 4])
+    """
     result = _ops.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad)
     return result.permute(2, 0, 1)
 
@@ -100,6 +107,10 @@ def fold(
 
     Shapes: input (N, C kh kw, L) or (C kh kw, L), result (N, C, H, W) or (C, H, W).
     Follows `torch.nn.functional.fold`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.fold(rl.ones(1, 4, 9), (4, 4), 2)[0, 0, 1]
+    tensor([2., 4., 4., 2.])
     """
     if input.dim() not in (2, 3):
         raise RuntimeError(
@@ -167,7 +178,14 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Moves space into channels: (*, C, H r, W r) -> (*, C r r, H, W)."""
+    """Moves space into channels: (*, C, H r, W r) -> (*, C r r, H, W).
+
+    Follows `torch.nn.functional.pixel_unshuffle`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.pixel_unshuffle(rl.zeros(1, 2, 4, 6), 2).shape
+    torch.Size([1, 8, 2, 3])
+    """
     if input.dim() < 3:
         raise RuntimeError(
             "pixel_unshuffle expects input to have at least 3 dimensions, but got input with "
@@ -193,7 +211,14 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Interleaves the channels of `groups` groups (ShuffleNet, arXiv 1707.01083)."""
+    """Interleaves the channels of `groups` groups (ShuffleNet, arXiv 1707.01083).
+
+    Follows `torch.nn.functional.channel_shuffle`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.channel_shuffle(rl.arange(4.0).reshape(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
     if input.dim() < 3:
         raise RuntimeError(
             f"channel_shuffle expects input with > 2 dims, but got input with sizes "

@@ -38,7 +38,14 @@ def _feature_dropout(input: Tensor, p: float, training: bool, inplace: bool) -> 
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Zeroes whole channels of (N, C, L) or (C, L) with probability p."""
+    """Zeroes whole channels of (N, C, L) or (C, L) with probability p.
+
+    Follows `torch.nn.functional.dropout1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.dropout1d(rl.ones(2, 3, 4), 0.5).shape
+    torch.Size([2, 3, 4])
+    """
     _check(p)
     if input.dim() not in (2, 3):
         raise RuntimeError(
@@ -60,6 +67,12 @@ def dropout2d(
     """Zeroes whole channels of (N, C, H, W) with probability p (arXiv 1411.4280).
 
     A 3-d input is taken as (N, C, L), as PyTorch does.
+
+    Follows `torch.nn.functional.dropout2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.dropout2d(rl.ones(2, 3, 4, 4), 0.5).shape
+    torch.Size([2, 3, 4, 4])
     """
     _check(p)
     if input.dim() not in (3, 4):
@@ -77,7 +90,14 @@ def dropout2d(
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Zeroes whole channels of (N, C, D, H, W) or (C, D, H, W) with probability p."""
+    """Zeroes whole channels of (N, C, D, H, W) or (C, D, H, W) with probability p.
+
+    Follows `torch.nn.functional.dropout3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.dropout3d(rl.ones(2, 3, 4, 4, 4), 0.5).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
     _check(p)
     if input.dim() == 4:
         batched = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
@@ -93,6 +113,10 @@ def alpha_dropout(
 
     Dropped elements become selu's negative limit, then everything is rescaled (Klambauer et al.,
     arXiv 1706.02515). Follows `torch.nn.functional.alpha_dropout`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.alpha_dropout(rl.ones(1, 2))
+    tensor([[1., 1.]])
     """
     _check(p)
     function = rushlight.alpha_dropout_ if inplace else rushlight.alpha_dropout
@@ -102,7 +126,12 @@ def alpha_dropout(
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """`alpha_dropout` of whole channels."""
+    """`alpha_dropout` of whole channels.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.feature_alpha_dropout(rl.ones(1, 2))
+    tensor([[1., 1.]])
+    """
     _check(p)
     function = rushlight.feature_alpha_dropout_ if inplace else rushlight.feature_alpha_dropout
     return function(input, p, training)

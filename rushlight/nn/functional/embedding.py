@@ -88,6 +88,12 @@ def embedding_bag(
         padding_idx: a row that counts for nothing.
 
     Follows `torch.nn.functional.embedding_bag`.
+
+    >>> import rushlight as rl
+    >>> table = rl.tensor([[1.0], [2.0], [4.0]])
+    >>> rl.nn.functional.embedding_bag(rl.tensor([[0, 1], [1, 2]]), table, mode="sum")
+    tensor([[3.],
+            [6.]])
     """
     if weight.dtype == rushlight.int64 and input.is_floating_point():
         import warnings
@@ -151,8 +157,10 @@ def _bags(
             f"position 0. However, got {int(offsets[0])}"
         )
     starts = offsets[:-1] if include_last_offset else offsets
-    place = rushlight.arange(input.numel(), device=input.device)
-    bags = rushlight.searchsorted(starts.contiguous(), place.to(starts.dtype), right=True) - 1
+    # An index belongs to the last bag that has begun; an empty bag begins where the next one does.
+    begun = rushlight.zeros(input.numel() + 1, dtype=rushlight.int64, device=input.device)
+    begun = begun.index_add(0, starts.to(rushlight.int64), rushlight.ones_like(starts).long())
+    bags = begun.cumsum(0)[:-1] - 1
     return input, bags, starts.numel()
 
 

@@ -43,6 +43,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`.
 
     Follows `torch.nn.functional.cosine_similarity`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.cosine_similarity(rl.ones(1, 2), rl.tensor([[0.0, 3.0]]))
+    tensor([0.7071])
     """
     kind = rushlight.promote_types(x1.dtype, x2.dtype)
     if not kind.is_floating_point:
@@ -61,6 +65,10 @@ def pairwise_distance(
     """|x1 - x2 + eps|_p along the last dimension.
 
     Follows `torch.nn.functional.pairwise_distance`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.pairwise_distance(rl.zeros(1, 2), rl.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
     """
     return (x1 - x2 + eps).norm(p, dim=-1, keepdim=keepdim)
 
@@ -69,6 +77,10 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """|x_i - x_j|_p of every pair of rows i < j.
 
     Shapes: input (N, M), result (N (N - 1) / 2). Follows `torch.nn.functional.pdist`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.pdist(rl.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    tensor([5.])
     """
     if input.dim() != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")

@@ -56,6 +56,10 @@ def nll_loss(
     """-w_y x_y, x log-probabilities: (C), (N, C) or (N, C, d1, ...).
 
     Follows `torch.nn.functional.nll_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.nll_loss(rl.tensor([[-0.5, -1.0]]), rl.tensor([1]))
+    tensor(1.)
     """
     reduction = chosen(size_average, reduce, reduction)
     return _ops.nll_loss(input, target, weight, reduction, ignore_index)
@@ -78,6 +82,11 @@ def linear_cross_entropy(
     Shapes: input (F) or (N, F); linear_weight (C, F) or (C, d1, ..., F); linear_bias (C, d1, ...).
     `options` steers in PyTorch how much memory the scores take; here the memory plan decides, and
     it has no influence. Follows `torch.nn.functional.linear_cross_entropy`.
+
+    >>> import rushlight as rl
+    >>> target = rl.tensor([1])
+    >>> rl.nn.functional.linear_cross_entropy(rl.ones(1, 3), rl.zeros(2, 3), target)
+    tensor(0.6931)
     """
     _check_linear_cross_entropy(input, linear_weight, linear_bias)
     classes, extra = linear_weight.shape[0], linear_weight.shape[1:-1]
@@ -154,7 +163,12 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|x - y|; with `weight`, the weighted mean. Follows `torch.nn.functional.l1_loss`."""
+    """|x - y|; with `weight`, the weighted mean. Follows `torch.nn.functional.l1_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.l1_loss(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(2.)
+    """
     first, second = same_size(input, target)
     reduction = chosen(size_average, reduce, reduction)
     if weight is None:
@@ -174,6 +188,10 @@ def smooth_l1_loss(
     """0.5 (x - y)^2 / beta where |x - y| < beta, |x - y| - beta / 2 elsewhere.
 
     Follows `torch.nn.functional.smooth_l1_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.smooth_l1_loss(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(1.5000)
     """
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
@@ -194,6 +212,10 @@ def huber_loss(
     """0.5 (x - y)^2 where |x - y| <= delta, delta (|x - y| - delta / 2) elsewhere.
 
     Follows `torch.nn.functional.huber_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.huber_loss(rl.tensor([1.0, 3.0]), rl.zeros(2))
+    tensor(1.5000)
     """
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -215,6 +237,10 @@ def binary_cross_entropy(
     """-w (y log x + (1 - y) log(1 - x)), logarithms clamped at -100.
 
     Follows `torch.nn.functional.binary_cross_entropy`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.binary_cross_entropy(rl.tensor([0.5]), rl.tensor([1.0]))
+    tensor(0.6931)
     """
     if input.shape != target.shape:
         raise ValueError(
@@ -239,6 +265,11 @@ def binary_cross_entropy_with_logits(
     """`binary_cross_entropy` of sigmoid(x), without overflow; `pos_weight` scales the y term.
 
     Follows `torch.nn.functional.binary_cross_entropy_with_logits`.
+
+    >>> import rushlight as rl
+    >>> logits, target = rl.zeros(1), rl.ones(1)
+    >>> rl.nn.functional.binary_cross_entropy_with_logits(logits, target)
+    tensor(0.6931)
     """
     if input.shape != target.shape:
         raise ValueError(
@@ -260,6 +291,10 @@ def kl_div(
 
     'batchmean' divides the sum by the batch size, which is the mathematical definition.
     Follows `torch.nn.functional.kl_div`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.kl_div(rl.tensor([[-1.0]]), rl.tensor([[1.0]]), reduction="batchmean")
+    tensor(1.)
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(size_average, reduce, reduction)
@@ -293,6 +328,10 @@ def poisson_nll_loss(
 
     `full` adds Stirling's y log y - y + log(2 pi y) / 2 where y > 1.
     Follows `torch.nn.functional.poisson_nll_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.poisson_nll_loss(rl.zeros(1), rl.tensor([2.0]))
+    tensor(1.)
     """
     reduction = chosen(size_average, reduce, reduction)
     if log_input:
@@ -317,6 +356,10 @@ def gaussian_nll_loss(
 
     `var` is a number, shaped like `input`, or has 1 (or nothing) for its last dimension.
     Follows `torch.nn.functional.gaussian_nll_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.gaussian_nll_loss(rl.tensor([1.0, 3.0]), rl.zeros(2), rl.ones(2))
+    tensor(2.5000)
     """
     if isinstance(var, (int, float)):
         variance = rushlight.full_like(input, float(var))

@@ -44,7 +44,12 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """log(1 + exp(-y x)). Follows `torch.nn.functional.soft_margin_loss`."""
+    """log(1 + exp(-y x)). Follows `torch.nn.functional.soft_margin_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.soft_margin_loss(rl.zeros(1), rl.ones(1))
+    tensor(0.6931)
+    """
     reduction = chosen(size_average, reduce, reduction)
     return reduced((-target * input).exp().log1p(), reduction)
 
@@ -58,7 +63,12 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -y (x1 - x2) + margin). Follows `torch.nn.functional.margin_ranking_loss`."""
+    """max(0, -y (x1 - x2) + margin). Follows `torch.nn.functional.margin_ranking_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.margin_ranking_loss(rl.zeros(1), rl.ones(1), rl.ones(1))
+    tensor(1.)
+    """
     reduction = chosen(size_average, reduce, reduction)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
@@ -81,6 +91,11 @@ def cosine_embedding_loss(
 
     Shapes: inputs (N, D) with target (N), or (D) with ().
     Follows `torch.nn.functional.cosine_embedding_loss`.
+
+    >>> import rushlight as rl
+    >>> near, far = rl.tensor([[1.0, 0.0]]), rl.tensor([[0.0, 1.0]])
+    >>> rl.nn.functional.cosine_embedding_loss(near, far, rl.tensor([1.0]))
+    tensor(1.)
     """
     reduction = chosen(size_average, reduce, reduction)
     if target.dim() > 1:
@@ -113,6 +128,11 @@ def triplet_margin_loss(
     """max(0, |a - p|_p - |a - n|_p + margin) (Balntas et al., BMVC 2016).
 
     Follows `torch.nn.functional.triplet_margin_loss`.
+
+    >>> import rushlight as rl
+    >>> anchor, near, far = rl.zeros(1, 2), rl.zeros(1, 2), rl.ones(1, 2)
+    >>> rl.nn.functional.triplet_margin_loss(anchor, near, far, p=1)
+    tensor(0.)
     """
 
     def distance(first: Tensor, second: Tensor) -> Tensor:
@@ -142,6 +162,11 @@ def triplet_margin_with_distance_loss(
     """max(0, d(a, p) - d(a, n) + margin); `swap` takes the nearer of d(a, n), d(p, n).
 
     Follows `torch.nn.functional.triplet_margin_with_distance_loss`.
+
+    >>> import rushlight as rl
+    >>> anchor, near, far = rl.zeros(1, 2), rl.zeros(1, 2), rl.ones(1, 2)
+    >>> rl.nn.functional.triplet_margin_with_distance_loss(anchor, far, near, margin=0.5)
+    tensor(1.9142)
     """
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -199,6 +224,10 @@ def multi_margin_loss(
     """sum over i != y of w_y max(0, margin - x_y + x_i)^p / C.
 
     Shapes: input (N, C) or (C), target (N) or (). Follows `torch.nn.functional.multi_margin_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.multi_margin_loss(rl.tensor([[0.0, 0.5]]), rl.tensor([0]))
+    tensor(0.7500)
     """
     reduction = chosen(size_average, reduce, reduction)
     if p not in (1, 2):
@@ -232,6 +261,11 @@ def multilabel_margin_loss(
 
     Shapes: input (N, C) or (C), target the same: the labels, ended by the first -1.
     Follows `torch.nn.functional.multilabel_margin_loss`.
+
+    >>> import rushlight as rl
+    >>> scores, labels = rl.tensor([[0.0, 0.5]]), rl.tensor([[0, -1]])
+    >>> rl.nn.functional.multilabel_margin_loss(scores, labels)
+    tensor(0.7500)
     """
     reduction = chosen(size_average, reduce, reduction)
     scores, labels = _rows(input, target, "multilabel_margin_loss", reduction, True)
@@ -255,6 +289,10 @@ def multilabel_soft_margin_loss(
     """Mean over classes of -w (y log sigmoid(x) + (1 - y) log sigmoid(-x)).
 
     Follows `torch.nn.functional.multilabel_soft_margin_loss`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.multilabel_soft_margin_loss(rl.zeros(1, 2), rl.ones(1, 2))
+    tensor(0.6931)
     """
     reduction = chosen(size_average, reduce, reduction)
     values = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))

@@ -37,7 +37,14 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (arXiv 1910.07467)."""
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (arXiv 1910.07467).
+
+    Follows `torch.nn.functional.rms_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.rms_norm(rl.tensor([3.0, 4.0]), (2,))
+    tensor([0.8485, 1.1314])
+    """
     return rushlight.rms_norm(input, normalized_shape, weight, eps)
 
 
@@ -88,7 +95,14 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and channel (arXiv 1607.08022)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and channel (arXiv 1607.08022).
+
+    Follows `torch.nn.functional.instance_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.instance_norm(rl.tensor([[[1.0, 3.0]]]), eps=0.0)
+    tensor([[[-1.,  1.]]])
+    """
     if use_input_stats:
         positions = 1
         for length in input.shape[2:]:
@@ -109,7 +123,14 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and group (arXiv 1803.08494)."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, per sample and group (arXiv 1803.08494).
+
+    Follows `torch.nn.functional.group_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.group_norm(rl.tensor([[1.0, 3.0]]), 1, eps=0.0)
+    tensor([[-1.,  1.]])
+    """
     if input.dim() < 2:
         raise RuntimeError(
             f"Expected at least 2 dimensions for input tensor but received {input.dim()}"
@@ -121,7 +142,14 @@ def group_norm(
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (AlexNet, 2012)."""
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (AlexNet, 2012).
+
+    Follows `torch.nn.functional.local_response_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.local_response_norm(rl.ones(1, 2, 1), 2, alpha=1.0).flatten()
+    tensor([0.7378, 0.5946])
+    """
     if input.dim() < 3:
         raise ValueError(
             f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)"

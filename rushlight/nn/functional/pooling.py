@@ -20,7 +20,13 @@ adaptive_avg_pool1d = _ops.adaptive_avg_pool1d
 
 
 def as_tuple(value: Any, dimensions: int) -> tuple[Any, ...]:
-    """`value` once per spatial dimension."""
+    """`value` once per spatial dimension.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.pooling import as_tuple
+    >>> as_tuple(3, 2)
+    (3, 3)
+    """
     if isinstance(value, (int, float)) or value is None:
         return (value,) * dimensions
     return tuple(value) * dimensions if len(value) == 1 else tuple(value)
@@ -103,7 +109,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """The 3-d form of `adaptive_avg_pool2d`."""
+    """The 3-d form of `adaptive_avg_pool2d`.
+
+    Follows `torch.nn.functional.adaptive_avg_pool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.adaptive_avg_pool3d(rl.ones(1, 3, 4, 5, 6), 2).shape
+    torch.Size([1, 3, 2, 2, 2])
+    """
     return _ops.adaptive_avg_pool3d(input, _adaptive_size(input, output_size, 3))
 
 
@@ -155,7 +168,12 @@ def lp_pool1d(
     stride: Any = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """(sum of x^p over the window)^(1/p). Follows `torch.nn.functional.lp_pool1d`."""
+    """(sum of x^p over the window)^(1/p). Follows `torch.nn.functional.lp_pool1d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.lp_pool1d(rl.tensor([[[3.0, 4.0]]]), 2, 2)
+    tensor([[[5.]]])
+    """
     return _lp_pool(_ops.avg_pool1d, 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -166,7 +184,14 @@ def lp_pool2d(
     stride: Any = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The 2-d form of `lp_pool1d`."""
+    """The 2-d form of `lp_pool1d`.
+
+    Follows `torch.nn.functional.lp_pool2d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.lp_pool2d(rl.ones(1, 1, 2, 2), 2, 2)
+    tensor([[[[2.]]]])
+    """
     return _lp_pool(_ops.avg_pool2d, 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -177,7 +202,14 @@ def lp_pool3d(
     stride: Any = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The 3-d form of `lp_pool1d`."""
+    """The 3-d form of `lp_pool1d`.
+
+    Follows `torch.nn.functional.lp_pool3d`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.lp_pool3d(rl.ones(1, 1, 2, 2, 2), 3, 2)
+    tensor([[[[[2.]]]]])
+    """
     return _lp_pool(_ops.avg_pool3d, 3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -254,6 +286,11 @@ def max_unpool1d(
     """Puts the maxima back to where they came from, zeros elsewhere.
 
     Follows `torch.nn.functional.max_unpool1d`.
+
+    >>> import rushlight as rl
+    >>> values, places = rl.tensor([[[5.0]]]), rl.tensor([[[1]]])
+    >>> rl.nn.functional.max_unpool1d(values, places, 2)
+    tensor([[[0., 5.]]])
     """
     return _max_unpool(input, indices, kernel_size, stride, padding, output_size, 1)
 
@@ -266,7 +303,16 @@ def max_unpool2d(
     padding: Any = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """The 2-d form of `max_unpool1d`."""
+    """The 2-d form of `max_unpool1d`.
+
+    Follows `torch.nn.functional.max_unpool2d`.
+
+    >>> import rushlight as rl
+    >>> values, places = rl.tensor([[[[5.0]]]]), rl.tensor([[[[3]]]])
+    >>> rl.nn.functional.max_unpool2d(values, places, 2)
+    tensor([[[[0., 0.],
+              [0., 5.]]]])
+    """
     return _max_unpool(input, indices, kernel_size, stride, padding, output_size, 2)
 
 
@@ -278,7 +324,15 @@ def max_unpool3d(
     padding: Any = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """The 3-d form of `max_unpool1d`."""
+    """The 3-d form of `max_unpool1d`.
+
+    Follows `torch.nn.functional.max_unpool3d`.
+
+    >>> import rushlight as rl
+    >>> values, places = rl.ones(1, 1, 1, 1, 1), rl.zeros(1, 1, 1, 1, 1, dtype=rl.int64)
+    >>> rl.nn.functional.max_unpool3d(values, places, 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
     return _max_unpool(input, indices, kernel_size, stride, padding, output_size, 3)
 
 

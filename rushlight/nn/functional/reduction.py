@@ -25,14 +25,26 @@ def legacy_string(size_average: bool | None, reduce: bool | None) -> str:
 
 
 def chosen(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """`reduction`, unless one of the deprecated flags is given."""
+    """`reduction`, unless one of the deprecated flags is given.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.reduction import chosen
+    >>> chosen(None, None, "sum")
+    'sum'
+    """
     if size_average is None and reduce is None:
         return reduction
     return legacy_string(size_average, reduce)
 
 
 def reduced(values: Tensor, reduction: str) -> Tensor:
-    """`values` under `reduction`."""
+    """`values` under `reduction`.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.reduction import reduced
+    >>> reduced(rl.tensor([1.0, 3.0]), "mean")
+    tensor(2.)
+    """
     if reduction == "mean":
         return values.mean()
     if reduction == "sum":
@@ -43,7 +55,13 @@ def reduced(values: Tensor, reduction: str) -> Tensor:
 
 
 def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both tensors broadcast against each other, with PyTorch's warning if that was needed."""
+    """Both tensors broadcast against each other, with PyTorch's warning if that was needed.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.reduction import same_size
+    >>> [tuple(t.shape) for t in same_size(rl.ones(2), rl.ones(2))]
+    [(2,), (2,)]
+    """
     if input.shape == target.shape:
         return input, target
     import warnings

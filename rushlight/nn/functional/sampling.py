@@ -181,6 +181,12 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
     Shapes: theta (N, 2, 3) with size (N, C, H, W), result (N, H, W, 2); or theta (N, 3, 4) with
     size (N, C, D, H, W), result (N, D, H, W, 3). Follows `torch.nn.functional.affine_grid`.
+
+    >>> import rushlight as rl
+    >>> turn = rl.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]])
+    >>> rl.nn.functional.affine_grid(turn, (1, 1, 2, 2), align_corners=True)[0, 0]
+    tensor([[-1., -1.],
+            [-1.,  1.]])
     """
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")

@@ -55,7 +55,13 @@ def _linear_taps(length: int, new: int, scale: float, align: bool, dtype: Any) -
 
 
 def cubic_weights(t: Tensor, sharpness: float = -0.75) -> list[Tensor]:
-    """The weights of the four neighbours of a point t behind the second (Keys, 1981)."""
+    """The weights of the four neighbours of a point t behind the second (Keys, 1981).
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.functional.upsampling import cubic_weights
+    >>> rl.stack(cubic_weights(rl.tensor(0.5)))
+    tensor([-0.0938,  0.5938,  0.5938, -0.0938])
+    """
     a = sharpness
 
     def near(x: Tensor) -> Tensor:
@@ -310,10 +316,20 @@ def upsample(
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """`interpolate` with mode "nearest"."""
+    """`interpolate` with mode "nearest".
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.upsample_nearest(rl.zeros(1, 1, 2, 2), scale_factor=3).shape
+    torch.Size([1, 1, 6, 6])
+    """
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
-    """`interpolate` with mode "bilinear" and aligned corners."""
+    """`interpolate` with mode "bilinear" and aligned corners.
+
+    >>> import rushlight as rl
+    >>> rl.nn.functional.upsample_bilinear(rl.zeros(1, 1, 2, 2), size=(3, 5)).shape
+    torch.Size([1, 1, 3, 5])
+    """
     return interpolate(input, size, scale_factor, "bilinear", True)

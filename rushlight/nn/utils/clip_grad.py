@@ -53,7 +53,15 @@ def clip_grads_with_norm_(
     total_norm: Tensor,
     foreach: bool | None = None,
 ) -> None:
-    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), in place."""
+    """Scale all gradients by min(1, max_norm / (total_norm + 1e-6)), in place.
+
+    >>> import rushlight as rl
+    >>> weight = rl.nn.Parameter(rl.zeros(2))
+    >>> weight.grad = rl.tensor([3.0, 4.0])
+    >>> rl.nn.utils.clip_grads_with_norm_([weight], 10.0, rl.tensor(5.0))
+    >>> weight.grad
+    tensor([3., 4.])
+    """
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     with rushlight.no_grad():
         for parameter in _as_list(parameters):
@@ -72,6 +80,12 @@ def clip_grad_norm_(
 
     Returns: the norm before scaling. Follows `torch.nn.utils.clip_grad_norm_` (Pascanu et al.,
     arXiv 1211.5063).
+
+    >>> import rushlight as rl
+    >>> weight = rl.nn.Parameter(rl.zeros(2))
+    >>> weight.grad = rl.tensor([3.0, 4.0])
+    >>> rl.nn.utils.clip_grad_norm_([weight], 1.0)
+    tensor(5.)
     """
     parameters = _as_list(parameters)
     with rushlight.no_grad():
@@ -100,6 +114,13 @@ def clip_grad_value_(
     """Clamp every gradient element to [-clip_value, clip_value], in place.
 
     Follows `torch.nn.utils.clip_grad_value_`.
+
+    >>> import rushlight as rl
+    >>> weight = rl.nn.Parameter(rl.zeros(2))
+    >>> weight.grad = rl.tensor([3.0, 4.0])
+    >>> rl.nn.utils.clip_grad_value_([weight], 3.5)
+    >>> weight.grad
+    tensor([3.0000, 3.5000])
     """
     bound = float(clip_value)
     with rushlight.no_grad():

@@ -37,6 +37,12 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Give every parameter its part of `vec` as new data.
 
     Follows `torch.nn.utils.vector_to_parameters`.
+
+    >>> import rushlight as rl
+    >>> weight = rl.nn.Parameter(rl.zeros(2))
+    >>> rl.nn.utils.vector_to_parameters(rl.tensor([1.0, 2.0]), [weight])
+    >>> weight.tolist()
+    [1.0, 2.0]
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {rushlight.typename(vec)}")

@@ -16,7 +16,13 @@ from rushlight.nn.parameter import Parameter
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """One convolution that computes bn(conv(x)). Follows `torch.nn.utils.fuse_conv_bn_eval`."""
+    """One convolution that computes bn(conv(x)). Follows `torch.nn.utils.fuse_conv_bn_eval`.
+
+    >>> import rushlight as rl
+    >>> conv, norm = rl.nn.Conv2d(3, 4, 3).eval(), rl.nn.BatchNorm2d(4).eval()
+    >>> rl.nn.utils.fuse_conv_bn_eval(conv, norm)
+    Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
+    """
     return _fused(conv, bn, lambda *values: fuse_conv_bn_weights(*values, transpose))
 
 
@@ -24,6 +30,11 @@ def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
     """One linear layer that computes bn(linear(x)).
 
     Follows `torch.nn.utils.fuse_linear_bn_eval`.
+
+    >>> import rushlight as rl
+    >>> linear, norm = rl.nn.Linear(3, 4).eval(), rl.nn.BatchNorm1d(4).eval()
+    >>> rl.nn.utils.fuse_linear_bn_eval(linear, norm)
+    Linear(in_features=3, out_features=4, bias=True)
     """
     if linear.out_features != bn.num_features and bn.num_features != 1:
         raise AssertionError(

@@ -18,6 +18,10 @@ def skip_init(module_cls: type, *args: Any, **kwargs: Any) -> Any:
 
     The generator's state is put back, so that the draws of the constructor do not count.
     Follows `torch.nn.utils.skip_init`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.utils.skip_init(rl.nn.Linear, 3, 4)
+    Linear(in_features=3, out_features=4, bias=True)
     """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

@@ -30,6 +30,10 @@ class PackedSequence(PackedSequence_):
     Fields: `data` (rows), `batch_sizes` (how many sequences have a step 0, 1, ...),
     `sorted_indices` (which sequence stands at each place; None if they were sorted already) and
     `unsorted_indices` (the inverse). Follows `torch.nn.utils.rnn.PackedSequence`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.utils.rnn.pack_sequence([rl.tensor([1, 2]), rl.tensor([3])]).batch_sizes
+    tensor([2, 1])
     """
 
     def __new__(
@@ -85,7 +89,12 @@ class PackedSequence(PackedSequence_):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes `permutation`."""
+    """The permutation that undoes `permutation`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.utils.rnn.invert_permutation(rl.tensor([2, 0, 1]))
+    tensor([1, 2, 0])
+    """
     if permutation is None:
         return None
     places = rushlight.arange(permutation.numel(), device=permutation.device)
@@ -154,6 +163,12 @@ def pad_packed_sequence(
     """(padded batch, lengths): the inverse of `pack_padded_sequence`.
 
     Follows `torch.nn.utils.rnn.pad_packed_sequence`.
+
+    >>> import rushlight as rl
+    >>> packed = rl.nn.utils.rnn.pack_sequence([rl.tensor([1, 2]), rl.tensor([3])])
+    >>> rl.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0]
+    tensor([[1, 2],
+            [3, 0]])
     """
     sizes = sequence.batch_sizes.tolist()
     longest = len(sizes)
@@ -226,18 +241,34 @@ def unpad_sequence(
     """The sequences of a padded batch, each at its own length.
 
     Follows `torch.nn.utils.rnn.unpad_sequence`.
+
+    >>> import rushlight as rl
+    >>> padded = rl.tensor([[1, 2], [3, 0]])
+    >>> rl.nn.utils.rnn.unpad_sequence(padded, rl.tensor([2, 1]), batch_first=True)
+    [tensor([1, 2]), tensor([3])]
     """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [row[:length] for row, length in zip(rows.unbind(0), lengths.tolist(), strict=True)]
 
 
 def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack a list of sequences (L_i, *). Follows `torch.nn.utils.rnn.pack_sequence`."""
+    """Pack a list of sequences (L_i, *). Follows `torch.nn.utils.rnn.pack_sequence`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.utils.rnn.pack_sequence([rl.tensor([1, 2]), rl.tensor([3])]).data
+    tensor([1, 3, 2])
+    """
     lengths = [sequence.size(0) for sequence in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """The sequences of a `PackedSequence`. Follows `torch.nn.utils.rnn.unpack_sequence`."""
+    """The sequences of a `PackedSequence`. Follows `torch.nn.utils.rnn.unpack_sequence`.
+
+    >>> import rushlight as rl
+    >>> packed = rl.nn.utils.rnn.pack_sequence([rl.tensor([1, 2]), rl.tensor([3])])
+    >>> rl.nn.utils.rnn.unpack_sequence(packed)
+    [tensor([1, 2]), tensor([3])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

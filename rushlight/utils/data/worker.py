@@ -9,6 +9,7 @@ Python; everything that its data set raises becomes an outcome.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -159,11 +160,9 @@ def run_worker(settings: Settings, connection: socket.socket, cell: Any) -> None
     rushlight.set_num_threads(1)
     seed = _seed_everything(settings.base_seed, settings.worker_id)
     _worker_info = WorkerInfo(settings.worker_id, settings.num_workers, seed, settings.dataset)
-    try:
+    # The parent may close the socket while a result is on its way.
+    with contextlib.suppress(OSError):
         _answer_tasks(settings, transport.Receiver(connection), Progress(cell))
-    except OSError:
-        # The parent closed the socket while a result was on its way.
-        pass
 
 
 def _answer_tasks(settings: Settings, tasks: transport.Receiver, progress: Progress) -> None:

@@ -20,11 +20,13 @@ def same(ours, theirs):
         assert tuple(ours.shape) == tuple(theirs.shape)
         assert ours.tolist() == theirs.tolist()
     elif isinstance(theirs, collections.abc.Mapping):
-        assert type(ours) is type(theirs) and list(ours) == list(theirs)
+        assert type(ours) is type(theirs)
+        assert list(ours) == list(theirs)
         for key in theirs:
             same(ours[key], theirs[key])
     elif isinstance(theirs, (list, tuple)):
-        assert type(ours) is type(theirs) and len(ours) == len(theirs)
+        assert type(ours) is type(theirs)
+        assert len(ours) == len(theirs)
         for mine, other in zip(ours, theirs, strict=True):
             same(mine, other)
     else:
@@ -68,7 +70,8 @@ def test_collate_tensors(dtype):
     """Tensors of any dtype are stacked; views too."""
     whole = rl.arange(6).to(getattr(rl, dtype))
     batch = data.default_collate([whole[:3], whole[3:], whole[::2]])
-    assert batch.shape == (3, 3) and str(batch.dtype) == f"torch.{dtype}"
+    assert batch.shape == (3, 3)
+    assert str(batch.dtype) == f"torch.{dtype}"
     expected = [[0, 1, 2], [3, 4, 5], [0, 2, 4]]
     if dtype == "bool":
         expected = [[bool(number) for number in row] for row in expected]
@@ -80,7 +83,8 @@ def test_collated_tensors_do_not_alias_the_samples():
     sample = rl.zeros(2)
     batch = data.default_collate([sample, sample])
     batch += 1
-    assert sample.tolist() == [0, 0] and batch.tolist() == [[1, 1], [1, 1]]
+    assert sample.tolist() == [0, 0]
+    assert batch.tolist() == [[1, 1], [1, 1]]
 
 
 def test_collate_keeps_gradients():

@@ -213,7 +213,8 @@ def test_persistent_workers_keep_their_processes():
         assert batch[1].item() == 0
         break
     second = [(batch[0].item(), batch[1].item()) for batch in loader]
-    assert first == second and [index for _, index in first] == list(range(10))
+    assert first == second
+    assert [index for _, index in first] == list(range(10))
     assert len({pid for pid, _ in first}) == 2
 
 
@@ -233,7 +234,8 @@ def test_out_of_order_delivery():
     """in_order=False does not wait for a slow batch."""
     loader = DataLoader(SlowFirst(), 1, num_workers=2, in_order=False)
     order = [batch.item() for batch in loader]
-    assert sorted(order) == list(range(10)) and order[0] != 0
+    assert sorted(order) == list(range(10))
+    assert order[0] != 0
 
 
 def test_spawned_workers():

@@ -40,7 +40,8 @@ def test_tensor_dataset_slices_all_tensors():
     dataset = data.TensorDataset(rl.arange(6).reshape(3, 2), rl.arange(3))
     assert len(dataset) == 3
     first, second = dataset[1]
-    assert first.tolist() == [2, 3] and second.item() == 1
+    assert first.tolist() == [2, 3]
+    assert second.item() == 1
     with pytest.raises(AssertionError, match=r"Size mismatch.*\[3, 4\]"):
         data.TensorDataset(rl.zeros(3), rl.zeros(4))
 
@@ -80,7 +81,8 @@ def test_concat_dataset_finds_the_owner():
 def test_chain_dataset_runs_through_all():
     """Iterable data sets follow one another."""
     chain = Stream(2) + Stream(1)
-    assert list(chain) == [0, 1, 0] and len(chain) == 3
+    assert list(chain) == [0, 1, 0]
+    assert len(chain) == 3
     with pytest.raises(AssertionError, match="IterableDataset"):
         list(data.ChainDataset([Letters()]))
 
@@ -88,7 +90,8 @@ def test_chain_dataset_runs_through_all():
 def test_subset_translates_indices_and_wants_both_methods():
     """Single items and batches go through the indices; half an override is refused."""
     subset = data.Subset(data.Subset(Letters(), [5, 3, 1]), [2, 0])
-    assert list(subset) == ["b", "f"] and subset.__getitems__([1, 0]) == ["f", "b"]
+    assert list(subset) == ["b", "f"]
+    assert subset.__getitems__([1, 0]) == ["f", "b"]
 
     class Half(data.Subset):
         def __getitem__(self, index):
@@ -114,7 +117,8 @@ def test_random_split_uses_the_default_generator():
     second = [part.indices for part in data.random_split(range(20), [10, 10])]
     rl.manual_seed(3)
     again = [part.indices for part in data.random_split(range(20), [10, 10])]
-    assert first == again and first != second
+    assert first == again
+    assert first != second
 
 
 def test_random_split_refuses_wrong_lengths():
@@ -131,7 +135,7 @@ def test_describe_item_names_the_file():
     """The file comes from `path` or `samples`, through subsets and concatenations."""
 
     class Files(Letters):
-        samples = [("one.png", 0), ("two.png", 1)]
+        samples = (("one.png", 0), ("two.png", 1))
 
     class Paths(Letters):
         def path(self, index):

@@ -52,7 +52,8 @@ def test_subset_and_weighted_samplers_draw_like_torch():
     for count, replacement in ((12, True), (4, False)):
         ours = data.WeightedRandomSampler(weights, count, replacement, mine)
         expected = theirs.WeightedRandomSampler(weights, count, replacement, other)
-        assert list(ours) == list(expected) and len(ours) == count
+        assert list(ours) == list(expected)
+        assert len(ours) == count
 
 
 def test_nothing_is_drawn_before_iteration():
@@ -73,7 +74,8 @@ def test_batch_sampler(drop_last, count):
     """Full batches, and the rest unless dropped."""
     ours = data.BatchSampler(range(count), 2, drop_last)
     expected = theirs.BatchSampler(range(count), 2, drop_last)
-    assert list(ours) == list(expected) and len(ours) == len(expected)
+    assert list(ours) == list(expected)
+    assert len(ours) == len(expected)
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 16])
@@ -88,7 +90,8 @@ def test_distributed_sampler_shares_like_torch(length, drop_last, shuffle):
         for epoch in range(2):
             ours.set_epoch(epoch)
             expected.set_epoch(epoch)
-            assert list(ours) == list(expected) and len(ours) == len(expected)
+            assert list(ours) == list(expected)
+            assert len(ours) == len(expected)
 
 
 @pytest.mark.parametrize(

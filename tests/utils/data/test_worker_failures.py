@@ -293,7 +293,8 @@ def test_workers_leave_when_the_parent_is_killed(delay):
         program, pids = start_program("0.001 if index < 2 else 30", "time.sleep(60)")
     else:
         program, pids = start_program(delay, then)
-    assert len(pids) == 2 and all(map(running, pids))
+    assert len(pids) == 2
+    assert all(map(running, pids))
     program.kill()
     program.wait()
     assert wait_until_gone(pids)
@@ -307,7 +308,8 @@ def test_keyboard_interrupt_is_clean():
     for pid in [*pids, program.pid]:
         os.kill(pid, signal.SIGINT)
     _, errors = program.communicate(timeout=10)
-    assert errors.count("Traceback") == 1 and "KeyboardInterrupt" in errors
+    assert errors.count("Traceback") == 1
+    assert "KeyboardInterrupt" in errors
     assert wait_until_gone(pids)
 
 
@@ -316,5 +318,6 @@ def test_exit_with_a_live_iterator_is_clean():
     """A program that ends in the middle of a pass says nothing and leaves nothing."""
     program, pids = start_program(0.001, "pass")
     _, errors = program.communicate(timeout=10)
-    assert program.returncode == 0 and errors == ""
+    assert program.returncode == 0
+    assert errors == ""
     assert wait_until_gone(pids)

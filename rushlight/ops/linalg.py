@@ -1,0 +1,465 @@
+"""Decompositions and inverses of matrices: NumPy's (LAPACK) as one node each, with gradients of our own.
+
+In: (..., n, m) matrices, float32 or wider. Out: their factors. Invariants: the gradients are matrix products, triangular masks and
+other rows of this table, so they can be differentiated again; a matrix without inverse or factor is a LinAlgError when
+the program runs. Formulas follow Giles, Collected Matrix Derivative Results (2008), and Walter and Lehmann,
+arXiv 1009.6112 (QR), with A^H for the conjugate transpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..base import dtype as dtypes
+from ..base.errors import LinAlgError
+from ..base.layout import broadcast_shapes
+from ..graph import build as b
+from ..graph.host import host_function
+from ..graph.node import Node
+from .common import TYPE_NAMES, conjugate
+from .core import where
+from .matmul import matmul
+from .movement import diag_embed, tril, triu
+from .registry import Value, op
+
+
+def require_matrices(name: str, x: Any, square: bool = False) -> None:
+    """RuntimeError in PyTorch's words unless x holds (square) matrices of a dtype that LAPACK knows."""
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions, but it has shape {list(x.shape)}.")
+    if square and x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices")
+    if x.dtype.kind not in ("float", "complex"):
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {TYPE_NAMES[x.dtype.name]}")
+    if x.dtype in b.NARROW:
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {TYPE_NAMES[x.dtype.name]}")
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose of tensors of matrices."""
+    return conjugate(x.transpose(-2, -1))
+
+
+def _diagonal(x: Any) -> Any:
+    return x.diagonal(0, -2, -1)
+
+
+def _guarded(name: str, message: str, function: Callable, x: np.ndarray) -> Any:
+    """function(x); a failure as our error, naming the first matrix of the batch that fails."""
+    try:
+        return function(x)
+    except np.linalg.LinAlgError as error:
+        place = ""
+        for k, matrix in enumerate(x.reshape(-1, *x.shape[-2:]) if x.ndim > 2 else ()):
+            try:
+                function(matrix)
+            except np.linalg.LinAlgError:
+                place = f"(Batch element {k}): "
+                break
+        raise LinAlgError(f"{name}: {place}{message}") from error
+
+
+# --- inverse, solution, determinant -------------------------------------------------------------------------------
+
+
+@host_function
+def matrix_inverse(x: np.ndarray) -> tuple:
+    message = "The inversion could not be completed because the input matrix is singular."
+    return (_guarded("linalg.inv", message, np.linalg.inv, x),)
+
+
+@op("", grad_name="LinalgInvExBackward0")
+def inv(A: Value) -> Value:  # noqa: N803 - PyTorch's name
+    """A^-1."""
+    require_matrices("linalg.inv", A, True)
+    return b.host("matrix_inverse", [A], [(A.shape, A.dtype)])[0]
+
+
+@inv.vjp("A")
+def _(g, out):  # type: ignore[no-untyped-def]
+    turned = adjoint(out)
+    return -matmul(turned, matmul(g, turned))
+
+
+@host_function
+def matrix_solution(a: np.ndarray, y: np.ndarray) -> tuple:
+    try:
+        return (np.linalg.solve(a, y),)
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError("torch.linalg.solve: The solver failed because the input matrix is singular.") from error
+
+
+@op("", grad_name="LinalgSolveExBackward0")
+def solve_matrix(A: Value, B: Value) -> Value:  # noqa: N803
+    """X with A X = B; leading dimensions broadcast."""
+    lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    return b.host("matrix_solution", [A, B], [((*lead, *B.shape[-2:]), B.dtype)])[0]
+
+
+@solve_matrix.vjp("A", "B")
+def _(g, out, A):  # type: ignore[no-untyped-def]  # noqa: N803
+    towards = solve_matrix(adjoint(A), g)
+    return -matmul(towards, adjoint(out)), towards
+
+
+@host_function
+def triangular_solution(a: np.ndarray, y: np.ndarray, upper: bool, unit: bool) -> tuple:
+    part = np.triu(a) if upper else np.tril(a)
+    if unit:
+        n = a.shape[-1]
+        part[..., range(n), range(n)] = 1
+    return (np.linalg.solve(part, y),)
+
+
+@op("", grad_name="LinalgSolveTriangularBackward0")
+def solve_triangular_matrix(A: Value, B: Value, upper: bool, unitriangular: bool) -> Value:  # noqa: N803
+    """X with T X = B, T the triangle of A (its diagonal counting as ones if unitriangular)."""
+    lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    return b.host("triangular_solution", [A, B], [((*lead, *B.shape[-2:]), B.dtype)], (upper, unitriangular))[0]
+
+
+@solve_triangular_matrix.vjp("A", "B")
+def _(g, out, A, upper, unitriangular):  # type: ignore[no-untyped-def]  # noqa: N803
+    towards = solve_triangular_matrix(adjoint(A), g, not upper, unitriangular)
+    whole = -matmul(towards, adjoint(out))
+    offset = int(unitriangular)
+    return (triu(whole, offset) if upper else tril(whole, -offset)), towards
+
+
+@host_function
+def matrix_determinant(x: np.ndarray) -> tuple:
+    return (np.linalg.det(x),)
+
+
+@op("", grad_name="LinalgDetBackward0")
+def det(A: Value) -> Value:  # noqa: N803
+    """The determinant."""
+    require_matrices("linalg.det", A, True)
+    return b.host("matrix_determinant", [A], [(A.shape[:-2], A.dtype)])[0]
+
+
+@host_function
+def matrix_cofactors(x: np.ndarray) -> tuple:
+    """det(U V^H) U diag(product of the other singular values) V^H: also right where the matrix is singular."""
+    u, s, vh = np.linalg.svd(x)
+    n = s.shape[-1]
+    others = np.stack([np.prod(np.delete(s, k, -1), -1) for k in range(n)], -1) if n else s
+    sign = np.linalg.det(np.conj(u @ vh)) if n else np.ones(x.shape[:-2])
+    return (np.conj(sign)[..., None, None] * np.conj((u * others[..., None, :]) @ vh) if n else x,)
+
+
+@op("", grad_name="CofactorBackward0")
+def cofactors(A: Value) -> Value:  # noqa: N803
+    """The derivative of det(A) by the elements of A: det(A) A^-T, and its limit where A is singular."""
+    return b.host("matrix_cofactors", [A], [(A.shape, A.dtype)])[0]
+
+
+@det.vjp("A")
+def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+    return g.unsqueeze(-1).unsqueeze(-1) * conjugate(cofactors(A))
+
+
+@cofactors.vjp("A")
+def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+    turned = adjoint(inv(A))
+    share = (g * PLACE).sum((-2, -1), True)
+    inner = matmul(turned, matmul(g.transpose(-2, -1), turned))
+    return conjugate(det(A)).unsqueeze(-1).unsqueeze(-1) * (turned * share - inner)
+
+
+@host_function
+def matrix_logdet(x: np.ndarray) -> tuple:
+    return tuple(np.linalg.slogdet(x))
+
+
+@op("", grad_name="LinalgSlogdetBackward0")
+def slogdet(A: Value) -> tuple:  # noqa: N803
+    """(sign, log |det|) of the determinant."""
+    require_matrices("linalg.slogdet", A, True)
+    lead = A.shape[:-2]
+    return tuple(b.host("matrix_logdet", [A], [(lead, A.dtype), (lead, A.dtype.real)]))
+
+
+@slogdet.vjp("A")
+def _(g0, g1, A, out0):  # type: ignore[no-untyped-def]  # noqa: N803
+    towards = g1
+    if A.dtype.is_complex:  # the sign turns with the phase of the trace of A^-1 dA
+        turning = (conjugate(g0) * out0).imag
+        towards = g1 - 1j * turning
+    return towards.unsqueeze(-1).unsqueeze(-1) * adjoint(inv(A))
+
+
+# --- factors ------------------------------------------------------------------------------------------------------
+
+
+@host_function
+def cholesky_factor(x: np.ndarray) -> tuple:
+    def one(matrix: np.ndarray) -> np.ndarray:
+        return np.linalg.cholesky(np.tril(matrix) + np.conj(np.swapaxes(np.tril(matrix, -1), -1, -2)))
+
+    try:
+        return (one(x),)
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"linalg.cholesky: {_not_positive(x)}") from error
+
+
+def _not_positive(x: np.ndarray) -> str:
+    """Which leading minor of which matrix is not positive-definite."""
+    for k, matrix in enumerate(x.reshape(-1, *x.shape[-2:])):
+        for order in range(1, matrix.shape[-1] + 1):
+            try:
+                np.linalg.cholesky(matrix[:order, :order])
+            except np.linalg.LinAlgError:
+                place = f"(Batch element {k}): " if x.ndim > 2 else ""
+                return (
+                    f"{place}The factorization could not be completed because the input is not positive-definite "
+                    f"(the leading minor of order {order} is not positive-definite)."
+                )
+    return "The factorization could not be completed because the input is not positive-definite."
+
+
+@op("", grad_name="LinalgCholeskyExBackward0")
+def cholesky_lower(A: Value) -> Value:  # noqa: N803
+    """The lower triangular L with A = L L^H; the upper triangle of A is not read."""
+    require_matrices("linalg.cholesky", A, True)
+    return b.host("cholesky_factor", [A], [(A.shape, A.dtype)])[0]
+
+
+@cholesky_lower.vjp("A")
+def _(g, out):  # type: ignore[no-untyped-def]
+    inner = tril(matmul(adjoint(out), g))
+    halved = inner - 0.5 * diag_embed(_diagonal(inner))
+    right = solve_triangular_matrix(adjoint(out), halved, True, False)  # L^-H phi
+    whole = adjoint(solve_triangular_matrix(adjoint(out), adjoint(right), True, False))
+    return 0.5 * (whole + adjoint(whole))
+
+
+@host_function
+def orthogonal_factors(x: np.ndarray, complete: bool) -> tuple:
+    return tuple(np.linalg.qr(x, "complete" if complete else "reduced"))
+
+
+@op("", grad_name="LinalgQrBackward0")
+def qr_factors(A: Value, complete: bool) -> tuple:  # noqa: N803
+    """(Q, R) with A = Q R, Q of orthonormal columns (as many as rows if complete), R upper triangular."""
+    require_matrices("linalg.qr", A)
+    *lead, m, n = A.shape
+    k = m if complete else min(m, n)
+    return tuple(b.host("orthogonal_factors", [A], [((*lead, m, k), A.dtype), ((*lead, k, n), A.dtype)], (complete,)))
+
+
+@qr_factors.vjp("A")
+def _(g0, g1, out0, out1, complete):  # type: ignore[no-untyped-def]
+    m, n = out0.shape[-2], out1.shape[-1]
+    if complete and m > n:
+        raise RuntimeError(
+            f"The QR decomposition is not differentiable when mode='complete' and nrows > ncols: got {m} by {n} matrices"
+        )
+    if m >= n:
+        return _towards_qr(g0, g1, out0, out1)
+    square, wide = out1.narrow(-1, 0, m), g1.narrow(-1, m, n - m)
+    tail = matmul(out0, out1.narrow(-1, m, n - m))  # the columns of A beyond the square ones
+    to_tail = matmul(out0, wide)
+    to_square = _towards_qr(g0 + matmul(tail, adjoint(wide)), g1.narrow(-1, 0, m), out0, square)
+    from .core import cat
+
+    return cat([to_square, to_tail], g0.ndim - 1)
+
+
+def _towards_qr(to_q: Any, to_r: Any, q: Any, r: Any) -> Any:
+    """The gradient of a matrix with at least as many rows as columns."""
+    inner = matmul(r, adjoint(to_r)) - matmul(adjoint(to_q), q)
+    lower = tril(inner, -1)
+    diagonal = _diagonal(inner)
+    mirrored = lower + adjoint(lower) + diag_embed(diagonal.real if diagonal.dtype.is_complex else diagonal)
+    return adjoint(solve_triangular_matrix(r, adjoint(to_q + matmul(q, mirrored)), True, False))
+
+
+@host_function
+def hermitian_factors(x: np.ndarray, lower: bool) -> tuple:
+    return tuple(np.linalg.eigh(x, "L" if lower else "U"))
+
+
+@op("", grad_name="LinalgEighBackward0")
+def eigh_factors(A: Value, lower: bool) -> tuple:  # noqa: N803
+    """(eigenvalues in ascending order, eigenvectors as columns) of Hermitian matrices, of which one triangle is read."""
+    require_matrices("linalg.eigh", A, True)
+    return tuple(b.host("hermitian_factors", [A], [(A.shape[:-1], A.dtype.real), (A.shape, A.dtype)], (lower,)))
+
+
+def _gaps(values: Any, like: Any) -> Any:
+    """values_j - values_i, ones on the diagonal (where what is divided is zero)."""
+    gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
+    return gaps + diag_embed(like.detach() * 0 + 1)
+
+
+@eigh_factors.vjp("A")
+def _(g0, g1, out0, out1):  # type: ignore[no-untyped-def]
+    inner = matmul(adjoint(out1), g1) / _gaps(out0, out0)
+    middle = inner - diag_embed(_diagonal(inner)) + diag_embed(g0)
+    return matmul(out1, matmul(middle, adjoint(out1)))
+
+
+@host_function
+def singular_factors(x: np.ndarray, full: bool) -> tuple:
+    return tuple(np.linalg.svd(x, full))
+
+
+@op("", grad_name="LinalgSvdBackward0")
+def svd_factors(A: Value, full_matrices: bool) -> tuple:  # noqa: N803
+    """(U, S, V^H) with A = U diag(S) V^H, singular values in descending order."""
+    require_matrices("linalg.svd", A)
+    *lead, m, n = A.shape
+    k = min(m, n)
+    rows, columns = (m, n) if full_matrices else (k, k)
+    facts = [((*lead, m, rows), A.dtype), ((*lead, k), A.dtype.real), ((*lead, columns, n), A.dtype)]
+    return tuple(b.host("singular_factors", [A], facts, (full_matrices,)))
+
+
+@svd_factors.vjp("A")
+def _(g0, g1, g2, out0, out1, out2):  # type: ignore[no-untyped-def]
+    k, m, n = out1.shape[-1], out0.shape[-2], out2.shape[-1]
+    u, s, vh = out0.narrow(-1, 0, k), out1, out2.narrow(-2, 0, k)
+    to_u, to_v = g0.narrow(-1, 0, k), adjoint(g2.narrow(-2, 0, k))
+    square = s * s
+    gaps = _gaps(square, s)
+    column, row = s.unsqueeze(-1), s.unsqueeze(-2)
+    left, right = matmul(adjoint(u), to_u), matmul(vh, to_v)
+    middle = (left - adjoint(left)) / gaps * row + column * ((right - adjoint(right)) / gaps)
+    middle = middle - diag_embed(_diagonal(middle)) + diag_embed(g1)
+    if out0.dtype.is_complex:
+        phase = _diagonal(left) - conjugate(_diagonal(left))
+        middle = middle + diag_embed(phase / (2 * s))
+    if m > k:
+        outside = to_u / row
+        result = matmul(matmul(u, middle) + outside - matmul(u, matmul(adjoint(u), outside)), vh)
+    else:
+        result = matmul(matmul(u, middle), vh)
+    if n > k:
+        outside = adjoint(to_v) / column
+        result = result + matmul(u, outside - matmul(matmul(outside, adjoint(vh)), vh))
+    return result
+
+
+@host_function
+def general_eigen(x: np.ndarray) -> tuple:
+    return tuple(np.linalg.eig(x))
+
+
+@op("", grad_name="LinalgEigBackward0")
+def eig_factors(A: Value) -> tuple:  # noqa: N803
+    """(eigenvalues, eigenvectors as columns), both complex, of square matrices."""
+    require_matrices("linalg.eig", A, True)
+    kind = A.dtype if A.dtype.is_complex else A.dtype.to_complex()
+    return tuple(b.host("general_eigen", [A], [(A.shape[:-1], kind), (A.shape, kind)]))
+
+
+@eig_factors.vjp("A")
+def _(g0, g1, out0, out1):  # type: ignore[no-untyped-def]
+    inner = matmul(adjoint(out1), g1)
+    lengths = diag_embed(_diagonal(inner).real)
+    inner = inner - matmul(matmul(adjoint(out1), out1), lengths + lengths * 0j)
+    middle = inner / conjugate(_gaps(out0, out0))
+    middle = middle - diag_embed(_diagonal(middle)) + diag_embed(g0)
+    return solve_matrix(adjoint(out1), matmul(middle, adjoint(out1)))
+
+
+@host_function
+def triangular_factors(x: np.ndarray) -> tuple:
+    """Gaussian elimination with partial pivoting, a column at a time over the whole batch."""
+    *lead, m, n = x.shape
+    work = x.reshape(-1, m, n).copy()
+    batch = np.arange(work.shape[0])
+    pivots = np.empty((work.shape[0], min(m, n)), np.int32)
+    for k in range(min(m, n)):
+        chosen = k + np.argmax(np.abs(work[:, k:, k]), 1)
+        pivots[:, k] = chosen + 1
+        rows = work[batch, chosen].copy()
+        work[batch, chosen], work[:, k] = work[:, k].copy(), rows
+        head = work[:, k, k][:, None]
+        work[:, k + 1 :, k] /= np.where(head == 0, 1, head)
+        work[:, k + 1 :, k + 1 :] -= work[:, k + 1 :, k : k + 1] * work[:, k : k + 1, k + 1 :]
+    return work.reshape(x.shape), pivots.reshape(*lead, min(m, n))
+
+
+@host_function
+def permutation_of(pivots: np.ndarray, rows: int) -> tuple:
+    """The matrices P with P^T A = L U, from the row exchanges."""
+    flat = pivots.reshape(-1, pivots.shape[-1])
+    made = np.zeros((flat.shape[0], rows, rows))
+    for matrix, exchanges in zip(made, flat):
+        order = np.arange(rows)
+        for k, other in enumerate(exchanges):
+            order[[k, other - 1]] = order[[other - 1, k]]
+        matrix[order, np.arange(rows)] = 1
+    return (made.reshape(*pivots.shape[:-1], rows, rows),)
+
+
+@op("", grad_name="LinalgLuFactorExBackward0")
+def lu_packed(A: Value) -> tuple:  # noqa: N803
+    """(L below and U on and above the diagonal, row exchanges counted from 1) with partial pivoting."""
+    require_matrices("linalg.lu_factor", A)
+    k = min(A.shape[-2:])
+    return tuple(b.host("triangular_factors", [A], [(A.shape, A.dtype), ((*A.shape[:-2], k), dtypes.int32)]))
+
+
+@op("", differentiable=False)
+def permutation_matrix(pivots: Value, rows: int, dtype: dtypes.dtype) -> Value:
+    """P with A = P L U, from the row exchanges of `lu_packed`."""
+    return b.host("permutation_of", [pivots], [((*pivots.shape[:-1], rows, rows), dtype)], (rows,))[0]
+
+
+@lu_packed.vjp("A")
+def _(g, out0, out1):  # type: ignore[no-untyped-def]
+    m, n = out0.shape[-2:]
+    if m != n:
+        raise NotImplementedError(f"the derivative of LU factors of {m} by {n} matrices is not implemented: square ones only")
+    lower = tril(out0, -1) + diag_embed(_diagonal(out0).detach() * 0 + 1)
+    upper = triu(out0)
+    inner = tril(matmul(adjoint(lower), tril(g, -1)), -1) + triu(matmul(triu(g), adjoint(upper)))
+    middle = solve_triangular_matrix(adjoint(lower), inner, True, True)
+    whole = adjoint(solve_triangular_matrix(upper, adjoint(middle), True, False))
+    return matmul(permutation_matrix(out1.detach(), m, out0.dtype), whole)
+
+
+@host_function
+def exponential_of(x: np.ndarray) -> tuple:
+    """Scaling and squaring around a Taylor polynomial of degree 18 (Bader, Blanes and Casas, Mathematics 7, 2019)."""
+    wide = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+    size = np.abs(wide).sum(-2).max(-1) if x.size else np.zeros(x.shape[:-2])
+    squarings = np.maximum(np.ceil(np.log2(np.maximum(size, 1e-300))), 0).astype(int)
+    scaled = wide / (2.0 ** squarings)[..., None, None]
+    term = total = np.broadcast_to(np.eye(x.shape[-1]), x.shape).astype(wide.dtype)
+    for k in range(1, 19):
+        term = term @ scaled / k
+        total = total + term
+    for step in range(int(squarings.max(initial=0))):
+        total = np.where((squarings > step)[..., None, None], total @ total, total)
+    return (total,)
+
+
+@op("torch Tensor", grad_name="LinalgMatrixExpBackward0")
+def matrix_exp(A: Value) -> Value:  # noqa: N803
+    """The matrix exponential, sum of A^k / k!, of square matrices (..., n, n). Follows `torch.matrix_exp`.
+
+    >>> import rushlight as rl
+    >>> rl.matrix_exp(rl.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    require_matrices("linalg.matrix_exp", A, True)
+    return b.host("exponential_of", [A], [(A.shape, A.dtype)])[0]
+
+
+@matrix_exp.vjp("A")
+def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+    from .core import cat
+
+    n = A.shape[-1]
+    turned = adjoint(A)
+    above, below = cat([turned, g], -1 % A.ndim), cat([turned * 0, turned], -1 % A.ndim)
+    whole = matrix_exp(cat([above, below], -2 % A.ndim))
+    return whole.narrow(-2, 0, n).narrow(-1, n, n)
