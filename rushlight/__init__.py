@@ -87,6 +87,15 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+def typename(obj: Any) -> str:
+    """The name of an object's type, of a tensor `torch.FloatTensor` and so on, as `torch.typename`."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(named, "__module__", None) or ""
+    return named.__qualname__ if module in ("", "builtins") else f"{module}.{named.__qualname__}"
+
+
 def is_floating_point(input: Tensor) -> bool:
     """Whether the dtype is floating, as `torch.is_floating_point`."""
     return input.dtype.is_floating_point

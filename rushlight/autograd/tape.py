@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.layout import Layout
-from ..ops.registry import TABLE, VALUES, Op, Rule
+from ..ops.registry import STATIC, TABLE, VALUES, Op, Rule
 from .modes import MODE
 
 _sequence = itertools.count().__next__
+_PLAIN = frozenset({int, float, bool, complex})
 
 
 class Edge:
@@ -193,13 +194,15 @@ class OpGradFn(GradFn):
 
     __slots__ = ("args", "outputs", "plan", "row", "slots")
 
-    def __init__(self, row: Op, plan: Plan, args: tuple, edges: list[Edge | None], slots: list, layouts: tuple[Layout, ...]) -> None:
-        super().__init__(edges, layouts)
+    def __init__(self, row: Op, plan: Plan, args: list, edges: list[Edge | None], slots: list, layouts: tuple[Layout, ...]) -> None:
+        self.edges = edges
+        self.layouts = layouts
+        self.sequence = _sequence()
+        self._hooks = self._prehooks = self._metadata = None
         self.row = row
         self.plan = plan
         self.slots = slots  # for each parameter: None, an edge index, or a list of edge indices
-        keep = plan.keep_args
-        self.args: list | None = [_keep(a, k in keep) for k, a in enumerate(args)]
+        self.args: list | None = args  # for each parameter: SavedTensor, Layout (not needed), or the plain value
         self.outputs: list = []
 
     def name(self) -> str:
@@ -262,14 +265,6 @@ class TAPE_HOOKS:
     ones: Callable
 
 
-def _keep(value: Any, needed: bool) -> Any:
-    if hasattr(value, "_storage"):
-        return SavedTensor(value) if needed else value._layout
-    if isinstance(value, (list, tuple)) and value and hasattr(value[0], "_storage"):
-        return [_keep(v, needed) for v in value]
-    return value
-
-
 def _restore(value: Any, owner: GradFn, maker: Callable) -> Any:
     if isinstance(value, SavedTensor):
         return value.unpack(owner, maker)
@@ -305,23 +300,27 @@ def fit_to(grad: Any, layout: Layout) -> Any:
 
 def gradient_edge(tensor: Any) -> Edge:
     """Where the gradient of a tensor that requires one goes."""
-    function = tensor.grad_fn
+    function = tensor._grad_fn if tensor._base is None else tensor.grad_fn
     if function is not None:
         return Edge(function, tensor._output_nr)
-    function = tensor._accumulator() if tensor._accumulator is not None else None
+    accumulator = tensor._accumulator
+    function = accumulator() if accumulator is not None else None
     if function is None:
         function = AccumulateGrad(tensor)
         tensor._set_accumulator(function)
     return Edge(function, 0)
 
 
-def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn | None:
-    """The tape entry of an op applied to `args`; None where the op has no gradient for what needs one."""
-    needs = []
+def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn:
+    """The tape entry of an op applied to `args`, at least one of which needs a gradient."""
+    needs: list[bool] = []
     edges: list[Edge | None] = []
     slots: list = []
     for kind, value in zip(row.kinds, args):
-        if kind == VALUES and value is not None:
+        if kind == STATIC or value is None or value.__class__ in _PLAIN:
+            slots.append(None)
+            needs.append(False)
+        elif kind == VALUES:
             inner = []
             for tensor in value:
                 need = tensor.requires_grad
@@ -330,7 +329,7 @@ def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn | N
                     edges.append(gradient_edge(tensor))
             slots.append(inner)
             needs.append(any(k is not None for k in inner))
-        elif kind and hasattr(value, "_storage") and value.requires_grad:
+        elif value._requires_grad or (value._base is not None and value.requires_grad):
             slots.append(len(edges))
             edges.append(gradient_edge(value))
             needs.append(True)
@@ -341,4 +340,14 @@ def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn | N
     plan = row.plan_cache.get(key)
     if plan is None:
         plan = row.plan_cache[key] = Plan(row, key)
-    return OpGradFn(row, plan, args, edges, slots, layouts)
+    kept = list(args)
+    for k in row.tensor_places:
+        value = kept[k]
+        if value is None or value.__class__ in _PLAIN:
+            continue
+        needed = k in plan.keep_args
+        if row.kinds[k] == VALUES:
+            kept[k] = [SavedTensor(v) if needed else v._layout for v in value]
+        else:
+            kept[k] = SavedTensor(value) if needed else value._layout
+    return OpGradFn(row, plan, kept, edges, slots, layouts)

@@ -50,7 +50,7 @@ class Op:
     # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a body).
 
     __slots__ = ("__doc__", "__name__", "__qualname__", "_by_name", "body", "defaults", "elementwise", "grad_name", "inplace", "kinds", "names",
-                 "nondifferentiable", "plan_cache", "rules", "samples", "reference", "strides", "surface")  # fmt: skip
+                 "nondifferentiable", "plan_cache", "rules", "samples", "reference", "strides", "surface", "tensor_places")  # fmt: skip
 
     dispatcher: Callable[[Op, tuple], Any]  # set by tensor/dispatch.py: how tensors are recorded
 
@@ -64,6 +64,7 @@ class Op:
         self._by_name = {name: k for k, name in enumerate(self.names)}
         annotations = body.__annotations__
         self.kinds = tuple(_KINDS.get(annotations.get(name, ""), STATIC) for name in self.names)
+        self.tensor_places = tuple(k for k, kind in enumerate(self.kinds) if kind in (VALUE, VALUES))
         positional = body.__defaults__ or ()
         lead = code.co_argcount - len(positional)
         keyword = body.__kwdefaults__ or {}
@@ -168,10 +169,11 @@ class Signature:
     """An op met with particular layouts and static arguments: its expansion into nodes, done once.
 
     `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded;
-    `inside` is everything else that the outputs are made of, operands first.
+    `inside` is everything else that the outputs are made of, operands first; `differentiable` the numbers of the outputs
+    that have a gradient.
     """
 
-    __slots__ = ("arity", "bytes", "count", "inputs", "inside", "layouts", "op", "outputs", "scalars")
+    __slots__ = ("arity", "bytes", "count", "differentiable", "inputs", "inside", "layouts", "op", "outputs", "scalars")
 
     def __init__(self, row: Op, inputs: list[Node], scalars: list[Node], outputs: tuple[Node, ...], layouts: tuple[Layout, ...]) -> None:
         self.op = row
@@ -181,6 +183,9 @@ class Signature:
         self.layouts = layouts
         self.arity = len(inputs)
         self.count = len(outputs)
+        self.differentiable = () if row.nondifferentiable else tuple(
+            k for k, layout in enumerate(layouts) if layout.dtype.kind in ("float", "complex")
+        )
         given = {id(x) for x in (*inputs, *scalars)}
         self.inside = [x for x in ordered(outputs) if id(x) not in given]
         self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)

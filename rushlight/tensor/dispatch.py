@@ -117,20 +117,15 @@ def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
 def _taped(row: Op, args: tuple, signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
     """Record, and put the operation on the tape where its result can be differentiated."""
     result = record(signature, tensors, scalars)
-    if row.nondifferentiable:
+    if not signature.differentiable:
         return result
     outs = result if signature.count > 1 else (result,)
-    kinds = [layout.dtype.kind for layout in signature.layouts]
-    if "float" not in kinds and "complex" not in kinds:
-        return result
     function = record_op(row, args, signature.layouts)
-    if function is None:
-        return result
-    for number, (out, kind) in enumerate(zip(outs, kinds)):
-        if kind in ("float", "complex"):
-            out._grad_fn = function
-            out._output_nr = number
-            out._requires_grad = True
+    for number in signature.differentiable:
+        out = outs[number]
+        out._grad_fn = function
+        out._output_nr = number
+        out._requires_grad = True
     if function.plan.keep_outputs:
         function.outputs = [SavedTensor(out, function, number) for number, out in enumerate(outs)]
     return result

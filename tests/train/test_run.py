@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from rushlight.train import Classifier, Interrupted, RunError, fit
+from rushlight.train import Classifier, Interrupted, RunError, fit, session
 from rushlight.train.command import main
 from rushlight.train.trainer import Trainer
 
@@ -69,7 +69,7 @@ def test_a_run_leaves_everything_it_promises(make_photos, here):
             assert len(picture.convert("RGB").resize((64, 64)).getcolors(4096)) > 16
 
 
-def test_events_hold_each_epochs_figures(make_photos, here):
+def test_events_hold_each_epochs_figures(make_photos, here, without_pictures):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     make_photos(6)
@@ -82,7 +82,7 @@ def test_events_hold_each_epochs_figures(make_photos, here):
     assert values[result["best_epoch"]] == pytest.approx(result["validation"]["accuracy"])
 
 
-def test_prediction_is_evaluation(make_photos, here):
+def test_prediction_is_evaluation(make_photos, here, without_pictures):
     photos = make_photos(10)
     result = fit(
         {**SMALL, "data": "photos", "data.test_fraction": 0.3, "output": "run"}, quiet=True
@@ -105,13 +105,19 @@ def test_prediction_is_evaluation(make_photos, here):
     assert right == result["test"]["correct"]
 
 
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Drawing takes most of the time of a small run; tests of its weights do without."""
+    monkeypatch.setattr(session, "draw_pictures", lambda *_: [])
+
+
 class _Killed(BaseException):
     """Stands for SIGKILL: nothing in the project catches it."""
 
 
 @pytest.mark.parametrize("kill_at", range(1, 7))
 def test_a_run_killed_at_any_step_ends_with_the_same_weights(
-    make_photos, here, monkeypatch, kill_at
+    make_photos, here, without_pictures, monkeypatch, kill_at
 ):
     make_photos(8)
     settings = {**SMALL, "data": "photos", "checkpoint.every_seconds": 0.0}
@@ -139,7 +145,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_weights(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
-    make_photos, here, monkeypatch, capsys, number
+    make_photos, here, without_pictures, monkeypatch, capsys, number
 ):
     make_photos(8)
     step, steps = Trainer._train_step, []
@@ -163,7 +169,9 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
     assert (here / "run" / "summary.json").exists()
 
 
-def test_resume_finds_the_last_unfinished_run_by_itself(make_photos, here, monkeypatch):
+def test_resume_finds_the_last_unfinished_run_by_itself(
+    make_photos, here, without_pictures, monkeypatch
+):
     make_photos(6)
     settings = {**SMALL, "data": "photos"}
     fit(settings, quiet=True)
@@ -178,7 +186,7 @@ def test_resume_finds_the_last_unfinished_run_by_itself(make_photos, here, monke
     )
 
 
-def test_a_finished_folder_is_not_trained_over(make_photos, here):
+def test_a_finished_folder_is_not_trained_over(make_photos, here, without_pictures):
     make_photos(6)
     settings = {**SMALL, "data": "photos", "output": "run", "epochs": 1}
     fit(settings, quiet=True)
@@ -188,7 +196,7 @@ def test_a_finished_folder_is_not_trained_over(make_photos, here):
         fit({**settings, "epochs": 2, "resume": "auto"}, quiet=True)
 
 
-def test_a_run_can_go_on_in_another_folder(make_photos, here):
+def test_a_run_can_go_on_in_another_folder(make_photos, here, without_pictures):
     make_photos(6)
     settings = {**SMALL, "data": "photos", "epochs": 2}
     fit({**settings, "output": "old"}, quiet=True)
@@ -199,7 +207,7 @@ def test_a_run_can_go_on_in_another_folder(make_photos, here):
     assert (here / "new" / "summary.json").exists()
 
 
-def test_early_stopping_waits_for_its_patience(make_photos, here):
+def test_early_stopping_waits_for_its_patience(make_photos, here, without_pictures):
     make_photos(8)
     settings = {**SMALL, "data": "photos", "epochs": 30, "optimizer.lr": 0.0, "output": "run"}
     result = fit({**settings, "early_stop": {"patience": 2}}, quiet=True)
@@ -254,7 +262,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_nothing_written(make_photos, here
     assert sorted(here.rglob("*")) == before
 
 
-def test_predict_answers_in_lines_and_in_json(make_photos, here, capsys):
+def test_predict_answers_in_lines_and_in_json(make_photos, here, without_pictures, capsys):
     photos = make_photos(6)
     fit({**SMALL, "data": "photos", "output": "run"}, quiet=True)
     (here / "bad.png").write_bytes(b"oops")
@@ -271,7 +279,7 @@ def test_predict_answers_in_lines_and_in_json(make_photos, here, capsys):
     assert captured.err == "rushlight: bad.png: not an image file\n"
 
 
-def test_a_csv_list_is_trained_on(make_photos, here):
+def test_a_csv_list_is_trained_on(make_photos, here, without_pictures):
     photos = make_photos(8)
     names = [f"{path.parent.name}/{path.name}" for path in sorted(photos.rglob("*.??g"))]
     lines = [
@@ -284,7 +292,7 @@ def test_a_csv_list_is_trained_on(make_photos, here):
     assert result["classes"] == ["china", "flower"]
 
 
-def test_workers_change_nothing(make_photos, here):
+def test_workers_change_nothing(make_photos, here, without_pictures):
     make_photos(8)
     settings = {**SMALL, "data": "photos", "epochs": 1}
     fit({**settings, "output": "alone"}, quiet=True)

@@ -41,6 +41,18 @@ def test_random_flip_draws_as_torchvision_does(image):
     assert [not rl.equal(flip(image), image) for _ in range(8)] == expected
 
 
+def test_random_affine_draws_as_torchvision_does():
+    torch = pytest.importorskip("torch")
+    ranges = ((-10.0, 10.0), (-1.6, 1.6), (-1.2, 1.2), (0.9, 1.1), (-3.0, 5.0), (-1.0, 1.0))
+    change = T.RandomAffine(10, (0.1, 0.1), (0.9, 1.1), (-3, 5, -1, 1))
+    torch.manual_seed(2)
+    rl.manual_seed(2)
+    for _ in range(50):
+        angle, x, y, scale, *shear = (torch.empty(1).uniform_(*r).item() for r in ranges)
+        expected = (angle, (round(x), round(y)), scale, tuple(shear))
+        assert change.get_params((16, 12)) == expected
+
+
 def test_same_seed_same_picture():
     picture = Image.fromarray(numpy.arange(600, dtype=numpy.uint8).reshape(10, 20, 3))
     steps = T.Compose(

@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy
+
 import rushlight
 from rushlight import Tensor, nn
 
@@ -41,6 +43,20 @@ Range = tuple[float, float]
 
 def _uniform(low: float, high: float) -> float:
     return float(rushlight.empty(1).uniform_(low, high).item())
+
+
+def _uniforms(ranges: Sequence[Range]) -> list[float]:
+    """As many calls of `_uniform`, drawn in one go.
+
+    A short draw takes its numbers from the stream one by one, so the numbers are the same; they
+    are stretched as `uniform_` does: one rounding to float32 of draw * (high - low) + low.
+    """
+    draws = rushlight.rand(len(ranges)).tolist()
+    low = numpy.array([bounds[0] for bounds in ranges], dtype=numpy.float32)
+    span = numpy.array([bounds[1] for bounds in ranges], dtype=numpy.float32) - low
+    # The product of two float32 is exact in float64.
+    stretched = numpy.array(draws) * span.astype(numpy.float64) + low.astype(numpy.float64)
+    return [float(value) for value in stretched.astype(numpy.float32)]
 
 
 def _whole(below: int) -> int:
@@ -335,21 +351,21 @@ class RandomAffine(nn.Module):
         self, size: Sequence[int]
     ) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
         """Draw angle, shift (x, y), scale, shear (x, y) for an image of `size` (width, height)."""
-        angle = _uniform(*self.degrees)
-        shift = (0, 0)
+        ranges: dict[str, Range] = {"angle": self.degrees}
         if self.translate is not None:
-            reach_x, reach_y = (
-                share * side for share, side in zip(self.translate, size, strict=True)
-            )
-            shift_x = round(_uniform(-reach_x, reach_x))
-            shift = (shift_x, round(_uniform(-reach_y, reach_y)))
-        scale = 1.0 if self.scale is None else _uniform(*self.scale)
-        shear_x = shear_y = 0.0
+            for name, share, side in zip("xy", self.translate, size, strict=True):
+                ranges[name] = (-share * side, share * side)
+        if self.scale is not None:
+            ranges["scale"] = self.scale
         if self.shear is not None:
             bounds = list(self.shear)  # type: ignore[arg-type]
-            shear_x = _uniform(bounds[0], bounds[1])
-            shear_y = _uniform(bounds[2], bounds[3]) if len(bounds) == 4 else 0.0
-        return angle, shift, scale, (shear_x, shear_y)
+            ranges["shear_x"] = (bounds[0], bounds[1])
+            if len(bounds) == 4:
+                ranges["shear_y"] = (bounds[2], bounds[3])
+        drawn = dict(zip(ranges, _uniforms(list(ranges.values())), strict=True))
+        shift = (round(drawn.get("x", 0.0)), round(drawn.get("y", 0.0)))
+        shear = (drawn.get("shear_x", 0.0), drawn.get("shear_y", 0.0))
+        return drawn["angle"], shift, drawn.get("scale", 1.0), shear
 
     def forward(self, img: Any) -> Any:
         values = self.get_params(F.get_image_size(img))

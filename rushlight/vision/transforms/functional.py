@@ -310,7 +310,7 @@ def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Picture, ...]:
     bottom, right = full_height - height, full_width - width
     corners = ((0, 0), (0, right), (bottom, 0), (bottom, right))
     parts: list[Any] = [crop(img, top, left, height, width) for top, left in corners]
-    return tuple([*parts, center_crop(img, (height, width))])
+    return (*parts, center_crop(img, (height, width)))
 
 
 def ten_crop(
