@@ -67,7 +67,11 @@ print(json.dumps({"kernels": c.kernels, "compile": c.compile_seconds, "build": c
 """
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "RUSHLIGHT_CACHE_DIR": cache}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", script],
+            env={**os.environ, "RUSHLIGHT_CACHE_DIR": cache},
+            capture_output=True,
+            text=True,
+            check=True,
         )
     c = json.loads(done.stdout)
     return {
@@ -78,23 +82,38 @@ print(json.dumps({"kernels": c.kernels, "compile": c.compile_seconds, "build": c
 
 def import_seconds(module: str) -> float:
     """Wall time of one import in a fresh process."""
-    script = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return best(lambda: float(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout), 7)
+    script = (
+        f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    )
+    return best(
+        lambda: float(
+            subprocess.run(
+                [sys.executable, "-c", script], capture_output=True, text=True, check=True
+            ).stdout
+        ),
+        7,
+    )
 
 
 def installed_bytes() -> dict[str, int]:
     """Bytes on disk of rushlight and its core dependencies."""
     import rushlight
 
-    sizes = {"rushlight": sum(p.stat().st_size for p in Path(rushlight.__file__).parent.rglob("*.py"))}
+    sizes = {
+        "rushlight": sum(p.stat().st_size for p in Path(rushlight.__file__).parent.rglob("*.py"))
+    }
     for name in ("numpy", "llvmlite"):
         files = distribution(name).files or []
-        sizes[name] = sum(Path(f.locate()).stat().st_size for f in files if Path(f.locate()).exists())
+        sizes[name] = sum(
+            Path(f.locate()).stat().st_size for f in files if Path(f.locate()).exists()
+        )
     return sizes
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json")
     chosen = parser.parse_args()
     plain, keyed = recording(False)

@@ -34,7 +34,8 @@ from .base.layout import Size
 from .base.promotion import can_cast, promote_types
 from .engine.flush import flush as _step_boundary
 from .runtime.threads import get_num_threads, set_num_threads
-from .tensor import dispatch as _dispatch  # noqa: F401 - installs the recording path
+from .tensor import dispatch as _dispatch
+from .tensor import lazy as _lazy
 from .tensor.bits import TypedStorage, UntypedStorage
 from .tensor.generator import (
     Generator,
@@ -46,9 +47,14 @@ from .tensor.generator import (
     set_rng_state,
 )
 from .tensor.inplace import assign as _assign
-from .tensor import lazy as _lazy
 from .tensor.install import install as _install
-from .tensor.methods import channels_last, channels_last_3d, contiguous_format, memory_format, preserve_format
+from .tensor.methods import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
 from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .tensor.tensor import Tensor
 from .version import __version__
@@ -57,7 +63,24 @@ globals().update(DTYPES)
 globals().update(ALIASES)
 globals().update(_install())
 
-_LAZY = ("nn", "optim", "utils", "vision", "models", "train", "backends", "serialization", "interop", "autograd", "hw", "distributed", "random", "special", "linalg", "fft")
+_LAZY = (
+    "nn",
+    "optim",
+    "utils",
+    "vision",
+    "models",
+    "train",
+    "backends",
+    "serialization",
+    "interop",
+    "autograd",
+    "hw",
+    "distributed",
+    "random",
+    "special",
+    "linalg",
+    "fft",
+)
 
 
 def __getattr__(name: str) -> Any:

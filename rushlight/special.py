@@ -14,11 +14,38 @@ from .tensor.tensor import Tensor
 
 # names here -> rows of the op table
 ALIASES = {"expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma"}
-_ROWS = frozenset({
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expm1", "gammainc", "gammaincc", "i0", "i0e", "i1", "i1e",
-    "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr", "ndtri", "polygamma", "round", "sinc", "softmax",
-    "xlog1py", "xlogy", "zeta",
-})  # fmt: skip
+_ROWS = frozenset(
+    {
+        "digamma",
+        "entr",
+        "erf",
+        "erfc",
+        "erfcx",
+        "erfinv",
+        "exp2",
+        "expm1",
+        "gammainc",
+        "gammaincc",
+        "i0",
+        "i0e",
+        "i1",
+        "i1e",
+        "log1p",
+        "log_ndtr",
+        "log_softmax",
+        "logit",
+        "logsumexp",
+        "ndtr",
+        "ndtri",
+        "polygamma",
+        "round",
+        "sinc",
+        "softmax",
+        "xlog1py",
+        "xlogy",
+        "zeta",
+    }
+)
 
 
 def multigammaln(input: Tensor, p: int) -> Tensor:

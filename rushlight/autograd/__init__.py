@@ -8,12 +8,27 @@ from typing import Any
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 _PLACES = {
-    "backward": "walk", "grad": "walk", "Function": "function", "FunctionCtx": "function",
-    "gradcheck": "gradcheck", "gradgradcheck": "gradcheck", "GradcheckError": "gradcheck",
-}  # fmt: skip
+    "backward": "walk",
+    "grad": "walk",
+    "Function": "function",
+    "FunctionCtx": "function",
+    "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck",
+    "GradcheckError": "gradcheck",
+}
 
-__all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled", "no_grad",
-           "set_grad_enabled"]  # fmt: skip
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 
 def __getattr__(name: str) -> Any:

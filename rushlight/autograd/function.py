@@ -35,7 +35,9 @@ class FunctionCtx:
         """Keep tensors (inputs or outputs, or None) for backward; RuntimeError for what is no tensor."""
         for value in tensors:
             if value is not None and not _is_tensor(value):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(value).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(value).__name__}"
+                )
         self._to_save = tensors
 
     save_for_forward = save_for_backward
@@ -52,7 +54,10 @@ class FunctionCtx:
             )
         function = self._function()
         assert function is not None
-        return tuple(s.unpack(function, TAPE_HOOKS.make_tensor) if isinstance(s, SavedTensor) else s for s in self._saved)
+        return tuple(
+            s.unpack(function, TAPE_HOOKS.make_tensor) if isinstance(s, SavedTensor) else s
+            for s in self._saved
+        )
 
     saved_variables = saved_tensors
 
@@ -72,10 +77,19 @@ class FunctionCtx:
 class FunctionGradFn(GradFn):
     """The tape entry of a user's Function."""
 
-    __slots__ = ("context", "owner", "places")
+    __slots__ = ("context", "owner", "places", "tensors")
 
-    def __init__(self, owner: type, context: FunctionCtx, edges: list[Edge | None], places: list[int | None], layouts: tuple) -> None:
+    def __init__(
+        self,
+        owner: type,
+        context: FunctionCtx,
+        args: tuple,
+        edges: list[Edge | None],
+        places: list[int | None],
+        layouts: tuple,
+    ) -> None:
         super().__init__(edges, layouts)
+        self.tensors = [_is_tensor(a) for a in args]
         self.owner = owner
         self.context = context
         self.places = places  # for each argument of forward, its edge
@@ -95,7 +109,10 @@ class FunctionGradFn(GradFn):
 
     def apply(self, grads: list) -> Sequence:
         if self.context._materialize:
-            grads = [TAPE_HOOKS.zeros(layout) if g is None else g for g, layout in zip(grads, self.layouts)]
+            grads = [
+                TAPE_HOOKS.zeros(layout) if g is None else g
+                for g, layout in zip(grads, self.layouts)
+            ]
         backward = getattr(self.owner, "backward", None) or self.owner.vjp  # type: ignore[attr-defined]
         made = backward(self.context, *grads)
         results = list(made) if isinstance(made, (tuple, list)) else [made]
@@ -106,10 +123,25 @@ class FunctionGradFn(GradFn):
                 f"function {self.name()} returned an incorrect number of gradients (expected {len(self.places)}, got {len(results)})"
             )
         found: list = [None] * len(self.edges)
-        for grad, place in zip(results, self.places):
+        for number, (grad, place) in enumerate(zip(results, self.places)):
+            self._check(number, grad)
             if place is not None:
                 found[place] = grad
         return found
+
+    def _check(self, number: int, grad: Any) -> None:
+        """RuntimeError for what cannot be the gradient of argument `number` of forward."""
+        if grad is None:
+            return
+        if not _is_tensor(grad):
+            raise RuntimeError(
+                f"{self.name()}: expected Variable or None (got {type(grad).__name__}) as gradient {number}"
+            )
+        if not self.tensors[number]:
+            raise RuntimeError(
+                f"function {self.name()} returned a gradient different from None at position {number + 1}, but the "
+                "corresponding forward input was not a Variable"
+            )
 
 
 class Function:
@@ -133,7 +165,9 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
@@ -170,38 +204,76 @@ class Function:
 
 
 def _attach(
-    owner: type, context: FunctionCtx, args: tuple, outputs: list, edges: list[Edge | None], places: list[int | None]
+    owner: type,
+    context: FunctionCtx,
+    args: tuple,
+    outputs: list,
+    edges: list[Edge | None],
+    places: list[int | None],
 ) -> None:
     """Make the tape entry, hang it on the differentiable outputs, and keep what was saved."""
     tensors = [(k, value) for k, value in enumerate(outputs) if _is_tensor(value)]
-    function = FunctionGradFn(owner, context, edges, places, tuple(t._layout for _, t in tensors))
+    function = FunctionGradFn(
+        owner, context, args, edges, places, tuple(t._layout for _, t in tensors)
+    )
     numbers: dict[int, int] = {}
     for number, (k, tensor) in enumerate(tensors):
-        if any(tensor is x for x in context._plain) or tensor._layout.dtype.kind not in ("float", "complex"):
+        if any(tensor is x for x in context._plain) or tensor._layout.dtype.kind not in (
+            "float",
+            "complex",
+        ):
             continue
         numbers[id(tensor)] = number
         dirty = any(tensor is x for x in context._dirty)
         if any(tensor is x for x in args) and not dirty:
             tensor = outputs[k] = tensor.detach()
         elif dirty and tensor.requires_grad and tensor.grad_fn is None:
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
         tensor._grad_fn, tensor._output_nr, tensor._requires_grad = function, number, True
     context._function = ref(function)
     context._saved = [
-        None if t is None else SavedTensor(t, function, numbers[id(t)]) if id(t) in numbers and not any(t is x for x in args) else SavedTensor(t)
+        None
+        if t is None
+        else SavedTensor(t, function, numbers[id(t)])
+        if id(t) in numbers and not any(t is x for x in args)
+        else SavedTensor(t)
         for t in context._to_save
     ]
     context._to_save = ()
 
 
+class OnceGradFn(GradFn):
+    """The tape entry of a gradient that must not be differentiated again."""
+
+    __slots__ = ()
+
+    def apply(self, grads: list) -> Sequence:
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+
 def once_differentiable(backward: Callable) -> Callable:
-    """A backward that is not to be differentiated: it runs off the tape, as `torch.autograd.function.once_differentiable`."""
+    """A backward that is not to be differentiated: it runs off the tape, and RuntimeError meets who differentiates its
+    results all the same, as `torch.autograd.function.once_differentiable`.
+    """
 
     @functools.wraps(backward)
     def wrapped(ctx: Any, *grads: Any) -> Any:
         with no_grad():
-            return backward(ctx, *grads)
+            made = backward(ctx, *grads)
+        sources = [g for g in grads if _is_tensor(g) and g.requires_grad]
+        sources += [t for t in ctx.saved_tensors if t is not None and t.requires_grad]
+        if not MODE.grad or not sources:
+            return made
+        results = list(made) if isinstance(made, (tuple, list)) else [made]
+        for k, result in enumerate(results):
+            if _is_tensor(result) and result.dtype.kind in ("float", "complex"):
+                results[k] = result = result.detach()
+                result._grad_fn = OnceGradFn([gradient_edge(t) for t in sources], (result._layout,))
+                result._requires_grad = True
+        return tuple(results) if isinstance(made, (tuple, list)) else results[0]
 
     return wrapped
-
-

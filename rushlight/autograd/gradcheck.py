@@ -23,11 +23,23 @@ Function = Callable[..., Any]
 
 
 def gradcheck(
-    func: Function, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True,
-    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
-    check_batched_forward_grad: bool = False, check_forward_ad: bool = False, check_backward_ad: bool = True,
-    fast_mode: bool = False, masked: bool | None = None,
-) -> bool:  # fmt: skip
+    func: Function,
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+) -> bool:
     """Whether the gradients of func at inputs are those that central differences of step eps measure.
 
     |tape - measured| <= atol + rtol |measured| for every element of every Jacobian (with `fast_mode` for one random
@@ -39,7 +51,9 @@ def gradcheck(
     >>> rl.autograd.gradcheck(lambda x: (x * x).exp(), (x,))
     True
     """
-    _refuse(check_batched_grad or check_batched_forward_grad, "batched gradients (check_batched_grad)")
+    _refuse(
+        check_batched_grad or check_batched_forward_grad, "batched gradients (check_batched_grad)"
+    )
     _refuse(check_forward_ad, "forward-mode derivatives (check_forward_ad)")
     point = _listed(inputs)
     try:
@@ -55,11 +69,24 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Function, inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
-    gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True, nondet_tol: float = 0.0,
-    check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
-    check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
-) -> bool:  # fmt: skip
+    func: Function,
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
     """gradcheck of func's gradients, as functions of its inputs and of the gradients of its outputs (random ones if
     none are given). Follows `torch.autograd.gradgradcheck`.
 
@@ -72,7 +99,10 @@ def gradgradcheck(
     point = _listed(inputs)
     weights = _listed(grad_outputs)
     if grad_outputs is None:
-        weights = [_random_weight(out, gen_non_contig_grad_outputs) for out in _differentiable(func(*point))]
+        weights = [
+            _random_weight(out, gen_non_contig_grad_outputs)
+            for out in _differentiable(func(*point))
+        ]
     count = len(point)
 
     def gradients(*arguments: Any) -> tuple:
@@ -82,15 +112,25 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        gradients, (*point, *weights), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol,
-        check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad, check_backward_ad=check_rev_over_rev,
+        gradients,
+        (*point, *weights),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode,
-    )  # fmt: skip
+    )
 
 
 def _refuse(asked: bool, what: str) -> None:
     if asked:
-        raise NotImplementedError(f"gradcheck: {what} are not supported; leave the argument at False")
+        raise NotImplementedError(
+            f"gradcheck: {what} are not supported; leave the argument at False"
+        )
 
 
 # --- tensors as vectors of real numbers -------------------------------------------------------------------------------
@@ -158,7 +198,14 @@ class _Check:
     """One function at one point."""
 
     def __init__(
-        self, func: Function, point: list, eps: float, atol: float, rtol: float, nondet_tol: float, check_dtypes: bool
+        self,
+        func: Function,
+        point: list,
+        eps: float,
+        atol: float,
+        rtol: float,
+        nondet_tol: float,
+        check_dtypes: bool,
     ) -> None:
         self.func = func
         self.point = point
@@ -169,7 +216,11 @@ class _Check:
 
     def run(self, fast: bool) -> None:
         outputs = _listed(self.func(*self.point))
-        floating = [k for k, out in enumerate(outputs) if hasattr(out, "_layout") and out.dtype.kind in ("float", "complex")]
+        floating = [
+            k
+            for k, out in enumerate(outputs)
+            if hasattr(out, "_layout") and out.dtype.kind in ("float", "complex")
+        ]
         for number in floating:
             compare = self.along_directions if fast else self.whole_jacobians
             compare(number, outputs[number])
@@ -187,7 +238,12 @@ class _Check:
             found = grad([output], self.leaves(), [weights], retain_graph=True, allow_unused=True)
             for g, x in zip(found, self.leaves()):
                 self.check_form(g, x)
-            rows.append([np.zeros_like(_numbers(x)) if g is None else _numbers(g) for g, x in zip(found, self.leaves())])
+            rows.append(
+                [
+                    np.zeros_like(_numbers(x)) if g is None else _numbers(g)
+                    for g, x in zip(found, self.leaves())
+                ]
+            )
         for first, second in zip(*rows):
             if not np.allclose(first, second, rtol=0, atol=self.nondet_tol, equal_nan=True):
                 raise GradcheckError(
@@ -202,7 +258,9 @@ class _Check:
         if g is None:
             return
         if tuple(g.shape) != tuple(x.shape):
-            raise GradcheckError(f"grad is incorrect size: {list(g.shape)} for an input of {list(x.shape)}")
+            raise GradcheckError(
+                f"grad is incorrect size: {list(g.shape)} for an input of {list(x.shape)}"
+            )
         if self.check_dtypes and g.dtype is not x.dtype:
             raise GradcheckError(f"grad is incorrect type: {g.dtype} for an input of {x.dtype}")
 
@@ -223,7 +281,9 @@ class _Check:
         rows = [self.taped(output, unit) for unit in np.eye(_numbers(output).size)]
         for at, place in enumerate(self.places):
             size = _numbers(self.point[place]).size
-            measured = np.array([self.slope(number, place, unit) for unit in np.eye(size)]).reshape(size, -1)
+            measured = np.array([self.slope(number, place, unit) for unit in np.eye(size)]).reshape(
+                size, -1
+            )
             taped = np.array([row[at] for row in rows]).reshape(-1, size).T
             self.compare(number, place, taped, measured)
 

@@ -141,16 +141,26 @@ class SavedTensor:
         if self.tensor is not None:
             tensor = self.tensor
             if tensor._version != self.version:
-                raise RuntimeError(modified_message(owner, tensor._storage, self.layout, tensor._version, self.version))
+                raise RuntimeError(
+                    modified_message(
+                        owner, tensor._storage, self.layout, tensor._version, self.version
+                    )
+                )
             if tensor._grad_fn is not self.function and self.function is not None:
                 return maker(self.storage, self.layout, self.function, tensor._output_nr)
             return tensor
         if self.storage.version != self.version:
-            raise RuntimeError(modified_message(owner, self.storage, self.layout, self.storage.version, self.version))
+            raise RuntimeError(
+                modified_message(
+                    owner, self.storage, self.layout, self.storage.version, self.version
+                )
+            )
         return maker(self.storage, self.layout, owner, self.number)
 
 
-def modified_message(owner: GradFn, storage: Any, layout: Layout, version: int, expected: int) -> str:
+def modified_message(
+    owner: GradFn, storage: Any, layout: Layout, version: int, expected: int
+) -> str:
     """PyTorch's words, then what they leave out: the line that overwrote the value and the function that needs it."""
     line = f" It was overwritten at {storage.writer}." if storage.writer else ""
     kind = layout.dtype.name
@@ -194,7 +204,15 @@ class OpGradFn(GradFn):
 
     __slots__ = ("args", "outputs", "plan", "row", "slots")
 
-    def __init__(self, row: Op, plan: Plan, args: list, edges: list[Edge | None], slots: list, layouts: tuple[Layout, ...]) -> None:
+    def __init__(
+        self,
+        row: Op,
+        plan: Plan,
+        args: list,
+        edges: list[Edge | None],
+        slots: list,
+        layouts: tuple[Layout, ...],
+    ) -> None:
         self.edges = edges
         self.layouts = layouts
         self.sequence = _sequence()
@@ -202,7 +220,9 @@ class OpGradFn(GradFn):
         self.row = row
         self.plan = plan
         self.slots = slots  # for each parameter: None, an edge index, or a list of edge indices
-        self.args: list | None = args  # for each parameter: SavedTensor, Layout (not needed), or the plain value
+        self.args: list | None = (
+            args  # for each parameter: SavedTensor, Layout (not needed), or the plain value
+        )
         self.outputs: list = []
 
     def name(self) -> str:

@@ -16,9 +16,13 @@ from .tape import TAPE_HOOKS, AccumulateGrad, GradFn, fit_to, gradient_edge
 
 
 def backward(
-    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-    grad_variables: Any = None, inputs: Any = None,
-) -> None:  # fmt: skip
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
     """Accumulate the gradients of tensors into the leaves' `.grad`, as `torch.autograd.backward`.
 
     >>> import rushlight as rl
@@ -40,15 +44,30 @@ def backward(
 
 
 def grad(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False, materialize_grads: bool = False,
-) -> tuple:  # fmt: skip
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
     """The gradients of outputs with respect to inputs, as `torch.autograd.grad`; nothing is accumulated."""
     outputs, inputs = _listed(outputs), _listed(inputs)
     if is_grads_batched:
         rows = _listed(grad_outputs)
         each = [
-            grad(outputs, inputs, [g[k] for g in rows], True, create_graph, allow_unused=allow_unused, materialize_grads=materialize_grads)
+            grad(
+                outputs,
+                inputs,
+                [g[k] for g in rows],
+                True,
+                create_graph,
+                allow_unused=allow_unused,
+                materialize_grads=materialize_grads,
+            )
             for k in range(rows[0].shape[0])
         ]
         return tuple(None if g[0] is None else TABLE["stack"](list(g), 0) for g in zip(*each))
@@ -84,12 +103,16 @@ def _start(tensors: list, grads: list, create_graph: bool) -> list:
     roots = []
     for k, (tensor, g) in enumerate(zip(tensors, grads)):
         if not tensor.requires_grad:
-            raise RuntimeError(f"element {k} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(
+                f"element {k} of tensors does not require grad and does not have a grad_fn"
+            )
         if g is None:
             if tensor._layout.numel != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if not tensor._layout.dtype.is_floating_point:
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {tensor._layout.dtype}")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {tensor._layout.dtype}"
+                )
             g = TAPE_HOOKS.ones(tensor._layout)
         elif g._layout.shape != tensor._layout.shape:
             raise RuntimeError(
@@ -103,7 +126,9 @@ def _start(tensors: list, grads: list, create_graph: bool) -> list:
 class _Walk:
     """One backward pass."""
 
-    def __init__(self, roots: list, keep: bool, create_graph: bool, inputs: list | None, accumulate: bool) -> None:
+    def __init__(
+        self, roots: list, keep: bool, create_graph: bool, inputs: list | None, accumulate: bool
+    ) -> None:
         self.keep = keep
         self.create_graph = create_graph
         self.pending: dict[GradFn, list] = {}
@@ -115,7 +140,9 @@ class _Walk:
         self.edges = [gradient_edge(x) for x in inputs] if inputs is not None else []
         for edge in self.edges:
             self.wanted.setdefault(edge.function, []).append(edge.number)
-        self.needed = self._reaching([edge.function for edge, _ in roots]) if inputs is not None else None
+        self.needed = (
+            self._reaching([edge.function for edge, _ in roots]) if inputs is not None else None
+        )
         for edge, g in roots:
             self._send(edge, g)
 
@@ -133,7 +160,9 @@ class _Walk:
                     stack.append(edge.function)
         needed: set[GradFn] = set()
         for function in sorted(order, key=lambda f: f.sequence):
-            if function in self.wanted or any(e is not None and e.function in needed for e in function.edges):
+            if function in self.wanted or any(
+                e is not None and e.function in needed for e in function.edges
+            ):
                 needed.add(function)
         return needed
 
@@ -177,7 +206,9 @@ class _Walk:
                 self.captured[(id(function), number)] = grads[number]
         if self.needed is not None and isinstance(function, AccumulateGrad):
             return
-        if self.needed is not None and not any(e is not None and e.function in self.needed for e in function.edges):
+        if self.needed is not None and not any(
+            e is not None and e.function in self.needed for e in function.edges
+        ):
             return
         results = function.apply(grads)
         if function._hooks:

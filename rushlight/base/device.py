@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-_TYPES = ("cpu", "cuda", "meta", "mps", "xpu", "mkldnn", "hpu", "vulkan", "mtia", "privateuseone", "ipu", "xla")
+_TYPES = (
+    "cpu",
+    "cuda",
+    "meta",
+    "mps",
+    "xpu",
+    "mkldnn",
+    "hpu",
+    "vulkan",
+    "mtia",
+    "privateuseone",
+    "ipu",
+    "xla",
+)
 
 
 class device:
@@ -15,21 +28,25 @@ class device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, type: str | int | device, index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: str | int | device, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif isinstance(type, int):
             type, index = "cuda", type
         elif ":" in type:
             if index is not None:
-                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+                raise RuntimeError(
+                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                )
             type, _, text = type.partition(":")
             if not text.isdigit():
                 raise RuntimeError(f"Invalid device string: '{type}:{text}'")
             index = int(text)
         if type not in _TYPES:
             expected = ", ".join(_TYPES)
-            raise RuntimeError(f"Expected one of {expected} device type at start of device string: {type}")
+            raise RuntimeError(
+                f"Expected one of {expected} device type at start of device string: {type}"
+            )
         self.type = type
         self.index = index
 
@@ -43,7 +60,11 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __repr__(self) -> str:
-        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        return (
+            f"device(type='{self.type}')"
+            if self.index is None
+            else f"device(type='{self.type}', index={self.index})"
+        )
 
     def __reduce__(self) -> tuple:
         return device, (self.type, self.index)

@@ -18,7 +18,17 @@ class dtype:
     `itemsize` is in bytes, `kind` one of "bool", "int", "float", "complex"; `rank` orders types of one kind.
     """
 
-    __slots__ = ("_numpy", "bits", "is_complex", "is_floating_point", "is_signed", "itemsize", "kind", "name", "rank")
+    __slots__ = (
+        "_numpy",
+        "bits",
+        "is_complex",
+        "is_floating_point",
+        "is_signed",
+        "itemsize",
+        "kind",
+        "name",
+        "rank",
+    )
 
     def __init__(self, name: str, numpy_name: str, kind: str, rank: int) -> None:
         self.name = name
@@ -77,15 +87,34 @@ bool_ = dtype("bool", "bool", "bool", 0)
 DTYPES: dict[str, dtype] = {
     t.name: t
     for t in (
-        bool_, uint8, int8, int16, uint16, int32, uint32, int64, uint64,
-        float16, bfloat16, float32, float64, complex64, complex128,
+        bool_,
+        uint8,
+        int8,
+        int16,
+        uint16,
+        int32,
+        uint32,
+        int64,
+        uint64,
+        float16,
+        bfloat16,
+        float32,
+        float64,
+        complex64,
+        complex128,
     )
-}  # fmt: skip
+}
 
 ALIASES: dict[str, dtype] = {
-    "double": float64, "float": float32, "half": float16, "short": int16, "int": int32, "long": int64,
-    "cfloat": complex64, "cdouble": complex128,
-}  # fmt: skip
+    "double": float64,
+    "float": float32,
+    "half": float16,
+    "short": int16,
+    "int": int32,
+    "long": int64,
+    "cfloat": complex64,
+    "cdouble": complex128,
+}
 
 _FROM_NUMPY = {t.numpy: t for t in DTYPES.values() if t is not bfloat16}
 
@@ -104,14 +133,23 @@ def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
 class iinfo:
     """Limits of an integer dtype, as `torch.iinfo`: bits, min, max, dtype."""
 
-    def __init__(self, type: dtype) -> None:  # noqa: A002 - PyTorch's argument name
+    def __init__(self, type: dtype) -> None:
         if type.kind != "int":
-            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
+            )
         info = np.iinfo(type.numpy)
-        self.bits, self.min, self.max, self.dtype = info.bits, int(info.min), int(info.max), type.name
+        self.bits, self.min, self.max, self.dtype = (
+            info.bits,
+            int(info.min),
+            int(info.max),
+            type.name,
+        )
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min:.5e}, max={self.max:.5e}, dtype={self.dtype})".replace(".00000", "")
+        return f"iinfo(min={self.min:.5e}, max={self.max:.5e}, dtype={self.dtype})".replace(
+            ".00000", ""
+        )
 
 
 # bits of the mantissa and exponent: all other limits follow
@@ -121,10 +159,12 @@ _FLOAT_FORMAT = {"float16": (10, 5), "bfloat16": (7, 8), "float32": (23, 8), "fl
 class finfo:
     """Limits of a floating dtype, as `torch.finfo`: bits, eps, max, min, tiny, smallest_normal, resolution, dtype."""
 
-    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002 - PyTorch's argument name
+    def __init__(self, type: dtype | None = None) -> None:
         type = type or get_default_dtype()
         if type.kind not in ("float", "complex"):
-            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type}'")
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type}'"
+            )
         real = type.real
         mantissa, exponent = _FLOAT_FORMAT[real.name]
         largest_exponent = 2 ** (exponent - 1) - 1
@@ -133,7 +173,9 @@ class finfo:
         self.max = (2.0 - self.eps) * 2.0**largest_exponent
         self.min = -self.max
         self.tiny = self.smallest_normal = 2.0 ** (1 - largest_exponent)
-        self.resolution = 10.0 ** -int((mantissa if real is not bfloat16 else mantissa - 0.001) * 0.30103)
+        self.resolution = 10.0 ** -int(
+            (mantissa if real is not bfloat16 else mantissa - 0.001) * 0.30103
+        )
         self.dtype = real.name
 
     def __repr__(self) -> str:
@@ -151,7 +193,7 @@ def get_default_dtype() -> dtype:
     return _default[0]
 
 
-def set_default_dtype(type: dtype) -> None:  # noqa: A002 - PyTorch's argument name
+def set_default_dtype(type: dtype) -> None:
     """Set the floating dtype of new tensors; TypeError unless it is floating."""
     if not isinstance(type, dtype) or not type.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")

@@ -84,17 +84,27 @@ class Layout:
 _interned: dict[tuple, Layout] = {}
 
 
-def layout_of(shape: Iterable[int], strides: Sequence[int], offset: int, dtype: dtype, device: device = CPU) -> Layout:
+def layout_of(
+    shape: Iterable[int], strides: Sequence[int], offset: int, dtype: dtype, device: device = CPU
+) -> Layout:
     """The one Layout of these facts."""
     key = (tuple(shape), tuple(strides), offset, dtype, device)
     found = _interned.get(key)
     if found is None:
         found = Layout()
-        found.shape, found.strides, found.offset, found.dtype, found.device = Size(key[0]), key[1], offset, dtype, device
+        found.shape, found.strides, found.offset, found.dtype, found.device = (
+            Size(key[0]),
+            key[1],
+            offset,
+            dtype,
+            device,
+        )
         found.ndim = len(found.shape)
         found.numel = prod(found.shape)
         found.contiguous = is_contiguous(found.shape, found.strides)
-        if len(_interned) > 200_000:  # a program that makes ever-new shapes must not grow without bound
+        if (
+            len(_interned) > 200_000
+        ):  # a program that makes ever-new shapes must not grow without bound
             _interned.clear()
         _interned[key] = found
     return found
@@ -174,7 +184,9 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def view_strides(shape: Sequence[int], strides: Sequence[int], new_shape: Sequence[int]) -> tuple[int, ...] | None:
+def view_strides(
+    shape: Sequence[int], strides: Sequence[int], new_shape: Sequence[int]
+) -> tuple[int, ...] | None:
     """Strides under which the same memory has `new_shape`, or None where only a copy can have it.
 
     Runs of old dimensions that are contiguous among themselves form one span; every new dimension must divide a span.
@@ -205,7 +217,9 @@ def normalize_axis(axis: int, ndim: int) -> int:
     """A dimension counted from the front; IndexError outside [-ndim, ndim), a 0-d tensor counting as 1-d."""
     bound = max(ndim, 1)
     if not -bound <= axis < bound:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})"
+        )
     return axis + bound if axis < 0 else axis
 
 
@@ -213,7 +227,11 @@ def normalize_axes(axes: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
     """Several dimensions counted from the front, None or () for all; RuntimeError where one is named twice."""
     if axes is None:
         return tuple(range(ndim))
-    found = (normalize_axis(axes, ndim),) if isinstance(axes, int) else tuple(normalize_axis(a, ndim) for a in axes)
+    found = (
+        (normalize_axis(axes, ndim),)
+        if isinstance(axes, int)
+        else tuple(normalize_axis(a, ndim) for a in axes)
+    )
     if not found:
         return tuple(range(ndim))
     if len(set(found)) != len(found):

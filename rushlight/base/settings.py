@@ -27,19 +27,33 @@ def _topics(text: str) -> frozenset[str]:
     chosen = frozenset(part.strip() for part in text.split(",") if part.strip())
     unknown = chosen - TOPICS
     if unknown:
-        raise ValueError(f"RUSHLIGHT_LOG={text}: no topic {sorted(unknown)[0]!r}; there are {', '.join(sorted(TOPICS))}")
+        raise ValueError(
+            f"RUSHLIGHT_LOG={text}: no topic {sorted(unknown)[0]!r}; there are {', '.join(sorted(TOPICS))}"
+        )
     return chosen
 
 
 TOPICS = frozenset({"graph", "schedule", "kernel", "llvm", "time", "memory", "cache", "recompile"})
 
 SWITCHES: dict[str, Switch] = {
-    "RUSHLIGHT_EAGER": Switch("eager", _flag, False, "compute every operation on its own line (no fusion)"),
-    "RUSHLIGHT_INTERPRET": Switch("interpret", _flag, False, "compute graphs by their NumPy meaning, without compiling"),
-    "RUSHLIGHT_CHECK": Switch("check", str, "", "interp: run every program in NumPy too and compare"),
-    "RUSHLIGHT_VERIFY": Switch("verify", _flag, False, "verify every kernel against the rules of the kernel IR"),
-    "RUSHLIGHT_LOG": Switch("log", _topics, frozenset(), f"print to stderr: any of {', '.join(sorted(TOPICS))}"),
-    "RUSHLIGHT_LINES": Switch("lines", _flag, True, "remember the user's line of operations that can fail while running"),
+    "RUSHLIGHT_EAGER": Switch(
+        "eager", _flag, False, "compute every operation on its own line (no fusion)"
+    ),
+    "RUSHLIGHT_INTERPRET": Switch(
+        "interpret", _flag, False, "compute graphs by their NumPy meaning, without compiling"
+    ),
+    "RUSHLIGHT_CHECK": Switch(
+        "check", str, "", "interp: run every program in NumPy too and compare"
+    ),
+    "RUSHLIGHT_VERIFY": Switch(
+        "verify", _flag, False, "verify every kernel against the rules of the kernel IR"
+    ),
+    "RUSHLIGHT_LOG": Switch(
+        "log", _topics, frozenset(), f"print to stderr: any of {', '.join(sorted(TOPICS))}"
+    ),
+    "RUSHLIGHT_LINES": Switch(
+        "lines", _flag, True, "remember the user's line of operations that can fail while running"
+    ),
 }
 
 

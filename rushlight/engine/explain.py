@@ -33,7 +33,12 @@ class Explanation:
     history: str
 
     def __str__(self) -> str:
-        parts = (("graph", self.graph), ("steps", self.steps), ("memory", f"{self.peak_bytes} bytes at the peak"), ("history", self.history))
+        parts = (
+            ("graph", self.graph),
+            ("steps", self.steps),
+            ("memory", f"{self.peak_bytes} bytes at the peak"),
+            ("history", self.history),
+        )
         return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}" for title, text in parts)
 
 
@@ -51,13 +56,17 @@ def explain(*tensors: Any) -> Explanation:
         trace = CURRENT.trace
         pending = [t._storage.index for t in tensors if t._storage.pending()]
         if not pending:
-            return Explanation("(every value is already computed)", "(nothing to do)", "", 0, history())
+            return Explanation(
+                "(every value is already computed)", "(nothing to do)", "", 0, history()
+            )
         values = assemble(trace.entries)
         outputs = [values[k] for k in pending]
     plan = make_plan(outputs, MACHINE.target)
     size = sum(layout.numel * layout.dtype.itemsize for _, layout in outputs) + lay_out(plan).size
     kernels = "\n\n".join(kernel_text(s.kernel) for s in plan.steps if s.kernel is not None)
-    return Explanation(to_text([node for node, _ in outputs]), step_lines(plan), kernels, size, history())
+    return Explanation(
+        to_text([node for node, _ in outputs]), step_lines(plan), kernels, size, history()
+    )
 
 
 def step_lines(plan: Plan) -> str:

@@ -46,7 +46,11 @@ def living(trace: Trace) -> tuple[list[list[Any]], list[int]]:
     owners, wanted = [], []
     for index, owner in enumerate(trace.owners):
         if owner.__class__ is tuple:
-            storages = [s for s in (r() for r in owner) if s is not None and s.index == index and s.epoch == epoch]
+            storages = [
+                s
+                for s in (r() for r in owner)
+                if s is not None and s.index == index and s.epoch == epoch
+            ]
             if storages:
                 owners.append(storages)
                 wanted.append(index)
@@ -67,7 +71,12 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
 
         begin = time.perf_counter()
         program = build(trace.entries, wanted)
-        log("recompile", lambda: f"a program of {len(trace.owners)} values, {len(wanted)} wanted, built in {time.perf_counter() - begin:.3f} s")
+        log(
+            "recompile",
+            lambda: (
+                f"a program of {len(trace.owners)} values, {len(wanted)} wanted, built in {time.perf_counter() - begin:.3f} s"
+            ),
+        )
         COUNTERS.built(time.perf_counter() - begin, len(trace.owners))
         if len(PROGRAMS) >= LIMIT_PROGRAMS:
             PROGRAMS.clear()

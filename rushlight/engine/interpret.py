@@ -25,8 +25,12 @@ def load(flat: np.ndarray, layout: Layout) -> np.ndarray:
     if layout.numel == 0:
         return np.zeros(layout.shape, convert.register_type(layout.dtype.name))
     item = flat.itemsize
-    window = np.lib.stride_tricks.as_strided(flat[layout.offset :], layout.shape, [s * item for s in layout.strides])
-    return convert.from_storage(np.ascontiguousarray(window).reshape(layout.shape), layout.dtype.name)
+    window = np.lib.stride_tricks.as_strided(
+        flat[layout.offset :], layout.shape, [s * item for s in layout.strides]
+    )
+    return convert.from_storage(
+        np.ascontiguousarray(window).reshape(layout.shape), layout.dtype.name
+    )
 
 
 def store(values: np.ndarray, layout: Layout, flat: np.ndarray) -> None:
@@ -34,7 +38,9 @@ def store(values: np.ndarray, layout: Layout, flat: np.ndarray) -> None:
     if layout.numel == 0:
         return
     item = flat.itemsize
-    window = np.lib.stride_tricks.as_strided(flat[layout.offset :], layout.shape, [s * item for s in layout.strides])
+    window = np.lib.stride_tricks.as_strided(
+        flat[layout.offset :], layout.shape, [s * item for s in layout.strides]
+    )
     window[...] = convert.to_storage(np.broadcast_to(values, layout.shape), layout.dtype.name)
 
 
@@ -51,13 +57,37 @@ def evaluate(node: Node, operands: Arrays) -> np.ndarray:
 
 
 _COMPLEX: dict[str, Callable] = {
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "rsqrt": lambda x: 1 / np.sqrt(x), "reciprocal": lambda x: 1 / x,
-    "sign": lambda x: np.where(x == 0, 0, x / np.where(x == 0, 1, np.abs(x))), "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
-    "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "expm1": np.expm1, "exp2": np.exp2, "sin": np.sin, "cos": np.cos,
-    "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "pow": np.power, "add": np.add, "sub": np.subtract,
-    "mul": np.multiply, "div": np.divide, "neg": np.negative,
-}  # fmt: skip
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "sign": lambda x: np.where(x == 0, 0, x / np.where(x == 0, 1, np.abs(x))),
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+    "exp2": np.exp2,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "pow": np.power,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+}
 
 
 def _elementwise(node: Node, operands: Arrays) -> np.ndarray:
@@ -103,21 +133,29 @@ def _strided(node: Node, x: np.ndarray) -> np.ndarray:
     if 0 in node.shape:
         return np.zeros(node.shape, x.dtype)
     flat = _flat(x, own)
-    return np.lib.stride_tricks.as_strided(flat[offset:], node.shape, [s * flat.itemsize for s in strides]).copy()
+    return np.lib.stride_tricks.as_strided(
+        flat[offset:], node.shape, [s * flat.itemsize for s in strides]
+    ).copy()
 
 
 def _write(node: Node, flat: np.ndarray, value: np.ndarray) -> np.ndarray:
     strides, offset = node.attributes
     result = flat.copy()
     if value.size:
-        np.lib.stride_tricks.as_strided(result[offset:], value.shape, [s * result.itemsize for s in strides])[...] = value
+        np.lib.stride_tricks.as_strided(
+            result[offset:], value.shape, [s * result.itemsize for s in strides]
+        )[...] = value
     return result
 
 
 _REDUCTIONS: dict[str, Callable] = {
-    "sum": np.add.reduce, "prod": np.multiply.reduce, "max": np.maximum.reduce, "min": np.minimum.reduce,
-    "any": np.logical_or.reduce, "all": np.logical_and.reduce,
-}  # fmt: skip
+    "sum": np.add.reduce,
+    "prod": np.multiply.reduce,
+    "max": np.maximum.reduce,
+    "min": np.minimum.reduce,
+    "any": np.logical_or.reduce,
+    "all": np.logical_and.reduce,
+}
 
 
 def _arg(node: Node, x: np.ndarray, axes: tuple[int, ...], kind: str) -> np.ndarray:
@@ -132,12 +170,22 @@ def _reduce(node: Node, x: np.ndarray) -> np.ndarray:
     if kind.startswith("arg"):
         return _arg(node, x, axes, kind)
     result = _REDUCTIONS[kind](x, axis=axes)
-    return convert.round_to(result, node.dtype.name) if not node.dtype.is_complex else np.asarray(result, x.dtype)
+    return (
+        convert.round_to(result, node.dtype.name)
+        if not node.dtype.is_complex
+        else np.asarray(result, x.dtype)
+    )
 
 
 def _scan(node: Node, x: np.ndarray) -> np.ndarray:
     kind, axis = node.attributes
-    function = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum, "logaddexp": np.logaddexp}[kind]
+    function = {
+        "sum": np.add,
+        "prod": np.multiply,
+        "max": np.maximum,
+        "min": np.minimum,
+        "logaddexp": np.logaddexp,
+    }[kind]
     wide = x.astype(np.float64) if x.dtype == np.float32 else x
     return function.accumulate(wide, axis=axis).astype(x.dtype)
 
@@ -150,24 +198,34 @@ def _contract(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """x indexed by the loops it depends on."""
         used = sorted({loop for _, terms in dims for loop, _ in terms})
         start = tuple(slice(constant, None) for constant, _ in dims)
-        strides = {loop: 0 for loop in used}
+        strides = dict.fromkeys(used, 0)
         for stride, (_, terms) in zip(x.strides, dims):
             for loop, coefficient in terms:
                 strides[loop] += stride * coefficient
         shape = [mapping.loops[loop] for loop in used]
-        return np.lib.stride_tricks.as_strided(x[start], shape, [strides[loop] for loop in used]), used
+        return np.lib.stride_tricks.as_strided(
+            x[start], shape, [strides[loop] for loop in used]
+        ), used
 
     if 0 in mapping.loops:
         return np.zeros(node.shape, a.dtype)
     left, right = window(a.astype(wide), mapping.a), window(b.astype(wide), mapping.b)
-    result = np.einsum(left[0], left[1], right[0], right[1], list(range(mapping.rank)), optimize=True)
-    return convert.round_to(np.asarray(result).astype(a.dtype), node.dtype.name) if not node.dtype.is_complex else result
+    result = np.einsum(
+        left[0], left[1], right[0], right[1], list(range(mapping.rank)), optimize=True
+    )
+    return (
+        convert.round_to(np.asarray(result).astype(a.dtype), node.dtype.name)
+        if not node.dtype.is_complex
+        else result
+    )
 
 
 def _checked(index: np.ndarray, size: int) -> np.ndarray:
     wrong = (index < -size) | (index >= size)
     if wrong.any():
-        raise IndexError(f"index {int(index[wrong].flat[0])} is out of bounds for dimension with size {size}")
+        raise IndexError(
+            f"index {int(index[wrong].flat[0])} is out of bounds for dimension with size {size}"
+        )
     return np.where(index < 0, index + size, index)
 
 
@@ -183,7 +241,9 @@ def _scatter(node: Node, base: np.ndarray, index: np.ndarray, source: np.ndarray
     if combine == "set":
         result[index] = source
     else:
-        {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[combine].at(result, index, source)
+        {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[combine].at(
+            result, index, source
+        )
     return result.reshape(base.shape)
 
 
@@ -198,14 +258,20 @@ def _host(node: Node, *operands: np.ndarray) -> tuple:
         if type_.is_complex:
             made.append(value.astype(type_.numpy))
         else:
-            made.append(convert.round_to(value, type_.name) if type_.kind == "float" else value.astype(type_.numpy))
+            made.append(
+                convert.round_to(value, type_.name)
+                if type_.kind == "float"
+                else value.astype(type_.numpy)
+            )
     return tuple(made)
 
 
 def _iota(node: Node) -> np.ndarray:
     axis = node.attributes[0]
     line = np.arange(node.shape[axis], dtype=np.int64)
-    return np.broadcast_to(line.reshape([-1 if d == axis else 1 for d in range(node.ndim)]), node.shape)
+    return np.broadcast_to(
+        line.reshape([-1 if d == axis else 1 for d in range(node.ndim)]), node.shape
+    )
 
 
 def _const(node: Node) -> np.ndarray:
@@ -221,8 +287,19 @@ def _real_or_complex(node: Node, x: np.ndarray) -> np.ndarray:
 
 
 _MEANINGS: dict[str, Callable] = {
-    "const": _const, "iota": _iota, "cast": _cast, "bitcast": _bitcast, "slice": _slice, "pad": _pad, "strided": _strided,
-    "write": _write, "reduce": _reduce, "scan": _scan, "contract": _contract, "gather": _gather, "scatter": _scatter,
+    "const": _const,
+    "iota": _iota,
+    "cast": _cast,
+    "bitcast": _bitcast,
+    "slice": _slice,
+    "pad": _pad,
+    "strided": _strided,
+    "write": _write,
+    "reduce": _reduce,
+    "scan": _scan,
+    "contract": _contract,
+    "gather": _gather,
+    "scatter": _scatter,
     "host": _host,
     "copy": lambda node, x: x,
     "real": lambda node, x: np.ascontiguousarray(x.real),
@@ -238,4 +315,4 @@ _MEANINGS: dict[str, Callable] = {
     "where": lambda node, c, a, b: np.where(c, a, b),
     "eq": lambda node, a, b: a == b,
     "ne": lambda node, a, b: a != b,
-}  # fmt: skip
+}

@@ -18,7 +18,7 @@ from ..kernel import convert
 from ..runtime.buffer import Buffer
 from ..runtime.cpu import CpuDevice, Failure, StepTable
 from ..schedule.assemble import assemble
-from ..schedule.memory import Arena, lay_out
+from ..schedule.memory import lay_out
 from ..schedule.plan import Plan, Step, make_plan
 from . import interpret
 from .explain import step_lines
@@ -57,7 +57,14 @@ class _Native:
 
     __slots__ = ("base", "scalars", "steps", "table")
 
-    def __init__(self, plan: Plan, pointers: int, base: int, steps: Sequence[Step], slots: dict[int, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        pointers: int,
+        base: int,
+        steps: Sequence[Step],
+        slots: dict[int, tuple[int, int]],
+    ) -> None:
         self.base = base
         self.steps = steps
         codes = MACHINE.target.resolve(steps)
@@ -67,7 +74,10 @@ class _Native:
             rows.append((address, len(args), len(step.places), tasks, 1, len(self.scalars)))
             args.extend(slots[place] for place in step.places)
             self.scalars.extend(step.scalars)
-            formats.extend("d" if kind == "float64" else "q" for kind in (step.kernel.scalars if step.kernel else ()))
+            formats.extend(
+                "d" if kind == "float64" else "q"
+                for kind in (step.kernel.scalars if step.kernel else ())
+            )
         self.table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
 
     def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> Failure | None:
@@ -86,7 +96,10 @@ class _Numpy:
     def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> None:
         step = self.step
         node = step.nodes[0]
-        values = [self._operand(x, kind, scalars, environment) for x, kind in zip(step.operands, node.inputs)]
+        values = [
+            self._operand(x, kind, scalars, environment)
+            for x, kind in zip(step.operands, node.inputs)
+        ]
         result = interpret.evaluate(node, values)
         if step.picks:
             for place, (number, layout) in zip(step.places, step.picks):
@@ -95,7 +108,13 @@ class _Numpy:
             assert step.result is not None
             interpret.store(result, step.result, environment(step.places[0]))
 
-    def _operand(self, operand: tuple[int, Layout] | int | Node, node: Node, scalars: list[Any], environment: Any) -> np.ndarray:
+    def _operand(
+        self,
+        operand: tuple[int, Layout] | int | Node,
+        node: Node,
+        scalars: list[Any],
+        environment: Any,
+    ) -> np.ndarray:
         if isinstance(operand, tuple):
             place, layout = operand
             return interpret.load(environment(place), layout)
@@ -109,7 +128,16 @@ class _Numpy:
 class Program:
     """A plan with code: segments of native steps and NumPy steps in between."""
 
-    __slots__ = ("arena", "leaf_places", "outputs", "plan", "pointers", "segments", "sizes", "slots")
+    __slots__ = (
+        "arena",
+        "leaf_places",
+        "outputs",
+        "plan",
+        "pointers",
+        "segments",
+        "sizes",
+        "slots",
+    )
 
     def __init__(self, outputs: list[tuple[Node, Layout]]) -> None:
         self.plan = plan = make_plan(outputs, MACHINE.target)
@@ -149,7 +177,10 @@ class Program:
             elif memory.kind == "output":
                 slots[place] = (len(leaves) + memory.index, 0)
             elif memory.kind == "one":
-                slots[place] = (len(leaves) + len(self.plan.outputs) + ones.index(memory.dtype.name), 0)
+                slots[place] = (
+                    len(leaves) + len(self.plan.outputs) + ones.index(memory.dtype.name),
+                    0,
+                )
             else:
                 slots[place] = (arena_slot, self.arena.offsets.get(place, 0))
         return slots
@@ -157,7 +188,10 @@ class Program:
     def environment(self, leaves: list[Buffer]) -> tuple[list[Buffer], list[int], Any]:
         """Fresh outputs and arena for one run: (everything that must stay alive, addresses, place -> flat array)."""
         made = [Buffer(size) for size in self.sizes]
-        ones = [_one(name) for name in sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})]
+        ones = [
+            _one(name)
+            for name in sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})
+        ]
         holders = [*(leaves[k] for k in self.leaf_places), *made, *ones, Buffer(self.arena.size)]
 
         def flat(place: int) -> np.ndarray:
@@ -183,7 +217,9 @@ class Program:
         if 0 < failure.code <= len(self.plan.sites):
             node = self.plan.sites[failure.code - 1]
             size = node.inputs[0].numel
-            raise IndexError(f"index {failure.words[0]} is out of bounds for dimension with size {size}")
+            raise IndexError(
+                f"index {failure.words[0]} is out of bounds for dimension with size {size}"
+            )
         raise RuntimeError("ZeroDivisionError")
 
 
@@ -201,5 +237,3 @@ def build(entries: list, wanted: list[int]) -> Program:
     """The program of a trace."""
     values = assemble(entries)
     return Program([values[k] for k in wanted])
-
-

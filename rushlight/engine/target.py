@@ -55,7 +55,13 @@ class CpuTarget:
         specs = [c for c in items if isinstance(c, Contraction)]
         texts = []
         if kernels:
-            texts.append((loops.emit_module(kernels, self.isa), [k.name for k in kernels], [tasks_of(k) for k in kernels]))
+            texts.append(
+                (
+                    loops.emit_module(kernels, self.isa),
+                    [k.name for k in kernels],
+                    [tasks_of(k) for k in kernels],
+                )
+            )
         for spec in specs:
             made = contractions.emit(spec, self.isa, "contraction_" + digest(repr(spec)))
             texts.append((made.text, [made.name], [made.tasks]))
@@ -70,7 +76,14 @@ class CpuTarget:
 
     def named(self, kernel: Kernel) -> Kernel:
         """The kernel under a name made of its content."""
-        return Kernel("kernel_" + digest(repr(kernel)), kernel.parameters, kernel.scalars, kernel.body, kernel.parallel, kernel.block)
+        return Kernel(
+            "kernel_" + digest(repr(kernel)),
+            kernel.parameters,
+            kernel.scalars,
+            kernel.body,
+            kernel.parallel,
+            kernel.block,
+        )
 
 
 def digest(text: str) -> str:

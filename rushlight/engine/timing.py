@@ -14,11 +14,15 @@ from ..schedule.plan import Step
 from .program import Program, _Native
 
 
-def time_steps(program: Program, leaves: list[Buffer], scalars: list[Any], repeats: int = 3) -> list[tuple[Step, float]]:
+def time_steps(
+    program: Program, leaves: list[Buffer], scalars: list[Any], repeats: int = 3
+) -> list[tuple[Step, float]]:
     """The best time of each step over several runs of the whole program."""
     best: dict[int, float] = {}
     pieces = [
-        _Native(program.plan, program.pointers, number, [step], program.slots) if step.kind != "numpy" else None
+        _Native(program.plan, program.pointers, number, [step], program.slots)
+        if step.kind != "numpy"
+        else None
         for number, step in enumerate(program.plan.steps)
     ]
     for _ in range(repeats):

@@ -18,8 +18,24 @@ from .node import ContractionMap, Node
 Number = bool | int | float | complex
 Operand = Node | Number
 
-COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "logical_xor",
-                         "isnan", "isinf", "isfinite", "signbit"})  # fmt: skip
+COMPARISONS = frozenset(
+    {
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "logical_xor",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "signbit",
+    }
+)
 
 
 # what Python numbers are held in until they meet a tensor: full precision, rounded once to what they meet
@@ -27,7 +43,7 @@ WIDEST = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex:
 NARROW = frozenset({dtypes.float16, dtypes.bfloat16})
 
 
-def const(value: Number, type: dtype | None = None) -> Node:  # noqa: A002 - reads as in the bodies
+def const(value: Number, type: dtype | None = None) -> Node:
     """A number that is part of the program; without a dtype it is weak, like a Python number."""
     return Node("const", (), (), type or WIDEST[value.__class__], (value,), weak=type is None)
 
@@ -46,17 +62,24 @@ def _level(x: Node) -> int:
 
 
 _KIND_DTYPE = {
-    "bool": lambda: dtypes.bool_, "int": lambda: dtypes.int64, "float": dtypes.get_default_dtype,
+    "bool": lambda: dtypes.bool_,
+    "int": lambda: dtypes.int64,
+    "float": dtypes.get_default_dtype,
     "complex": lambda: dtypes.get_default_dtype().to_complex(),
-}  # fmt: skip
+}
 
 
 def promoted_dtype(*operands: Operand) -> dtype:
     """The dtype that the operands have in common."""
-    return result_dtype([(_KIND_DTYPE[x.dtype.kind]() if x.weak else x.dtype, _level(x)) for x in map(as_node, operands)])
+    return result_dtype(
+        [
+            (_KIND_DTYPE[x.dtype.kind]() if x.weak else x.dtype, _level(x))
+            for x in map(as_node, operands)
+        ]
+    )
 
 
-def cast(x: Operand, type: dtype) -> Node:  # noqa: A002
+def cast(x: Operand, type: dtype) -> Node:
     """x converted to a dtype (itself where it has it already; a weak number gets it for good)."""
     x = as_node(x)
     if x.dtype is type and not x.weak:
@@ -66,7 +89,7 @@ def cast(x: Operand, type: dtype) -> Node:  # noqa: A002
     return Node("cast", (x,), x.shape, type)
 
 
-def _convert(value: Number, type: dtype) -> Number:  # noqa: A002
+def _convert(value: Number, type: dtype) -> Number:
     if type.kind == "bool":
         return bool(value)
     if type.kind == "float":
@@ -79,7 +102,7 @@ def _convert(value: Number, type: dtype) -> Number:  # noqa: A002
     return whole - (1 << type.bits) if type.is_signed and whole >> (type.bits - 1) else whole
 
 
-def bitcast(x: Node, type: dtype) -> Node:  # noqa: A002
+def bitcast(x: Node, type: dtype) -> Node:
     """The same bits read as another dtype of equal size."""
     return x if x.dtype is type else Node("bitcast", (x,), x.shape, type)
 
@@ -107,11 +130,11 @@ def broadcast(*operands: Operand) -> list[Node]:
     return [expand(x, shape) for x in nodes]
 
 
-def elementwise(op: str, *operands: Operand, type: dtype | None = None) -> Node:  # noqa: A002
+def elementwise(op: str, *operands: Operand, type: dtype | None = None) -> Node:
     """A row of the primitive table over operands of one dtype; the result's is that dtype (bool for comparisons)."""
     nodes = broadcast(*operands)
     if type is None:
-        type = dtypes.bool_ if op in COMPARISONS else nodes[0].dtype  # noqa: A001
+        type = dtypes.bool_ if op in COMPARISONS else nodes[0].dtype
     return Node(op, tuple(nodes), nodes[0].shape, type, weak=all(x.weak for x in nodes))
 
 
@@ -149,8 +172,12 @@ def expand(x: Node, shape: Sequence[int]) -> Node:
     shape = tuple(shape)
     if x.shape == shape:
         return x
-    if len(shape) < x.ndim or any(n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))):
-        raise RuntimeError(f"The expanded size {list(shape)} does not match the existing size {list(x.shape)}")
+    if len(shape) < x.ndim or any(
+        n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))
+    ):
+        raise RuntimeError(
+            f"The expanded size {list(shape)} does not match the existing size {list(x.shape)}"
+        )
     return Node("expand", (x,), shape, x.dtype, weak=x.weak)
 
 
@@ -185,11 +212,17 @@ def transpose(x: Node, a: int, b: int) -> Node:
     return permute(x, order)
 
 
-def slice_(x: Node, starts: Sequence[int], lengths: Sequence[int], steps: Sequence[int] | None = None) -> Node:
+def slice_(
+    x: Node, starts: Sequence[int], lengths: Sequence[int], steps: Sequence[int] | None = None
+) -> Node:
     """Element i of dimension d is element starts[d] + steps[d] * i of x; steps may be negative (a flip)."""
     steps = tuple(steps or (1,) * x.ndim)
     starts, lengths = tuple(starts), tuple(lengths)
-    if lengths == x.shape and all(s == 1 or n <= 1 for s, n in zip(steps, lengths)) and not any(starts):
+    if (
+        lengths == x.shape
+        and all(s == 1 or n <= 1 for s, n in zip(steps, lengths))
+        and not any(starts)
+    ):
         return x
     return Node("slice", (x,), lengths, x.dtype, (starts, steps))
 
@@ -219,7 +252,9 @@ def pad(x: Node, before: Sequence[int], after: Sequence[int], value: Number = 0)
     if not any(before) and not any(after):
         return x
     shape = [b + n + a for b, n, a in zip(before, x.shape, after)]
-    return Node("pad", (x,), shape, x.dtype, (tuple(before), tuple(after), _convert(value, x.dtype)))
+    return Node(
+        "pad", (x,), shape, x.dtype, (tuple(before), tuple(after), _convert(value, x.dtype))
+    )
 
 
 def concat(nodes: Sequence[Node], axis: int) -> Node:
@@ -232,7 +267,9 @@ def concat(nodes: Sequence[Node], axis: int) -> Node:
     return Node("concat", tuple(nodes), shape, nodes[0].dtype, (axis,))
 
 
-def strided(x: Node, own: Sequence[int], shape: Sequence[int], strides: Sequence[int], offset: int) -> Node:
+def strided(
+    x: Node, own: Sequence[int], shape: Sequence[int], strides: Sequence[int], offset: int
+) -> Node:
     """A view of the memory that x has when laid out with strides `own`."""
     if tuple(shape) == x.shape and tuple(strides) == tuple(own) and not offset:
         return x
@@ -247,12 +284,22 @@ def write(flat: Node, value: Node, strides: Sequence[int], offset: int) -> Node:
 # --- reductions, contractions, indices -----------------------------------------------------------------------------
 
 
-def reduce(kind: str, x: Node, axes: int | Sequence[int] | None = None, keepdim: bool = False) -> Node:
+def reduce(
+    kind: str, x: Node, axes: int | Sequence[int] | None = None, keepdim: bool = False
+) -> Node:
     """x reduced over axes (all of them if None); argmax, argmin and any, all have their own result dtype."""
     axes = normalize_axes(axes, x.ndim)
     shape = [n for d, n in enumerate(x.shape) if d not in axes]
-    type_ = dtypes.int64 if kind.startswith("arg") else dtypes.bool_ if kind in ("any", "all") else x.dtype
-    node = Node("reduce", (x,), shape, type_, (kind, tuple(sorted(axes)))) if axes else cast(x, type_)
+    type_ = (
+        dtypes.int64
+        if kind.startswith("arg")
+        else dtypes.bool_
+        if kind in ("any", "all")
+        else x.dtype
+    )
+    node = (
+        Node("reduce", (x,), shape, type_, (kind, tuple(sorted(axes)))) if axes else cast(x, type_)
+    )
     if not axes and kind.startswith("arg"):
         node = expand(const(0, dtypes.int64), x.shape)
     if keepdim:
@@ -268,10 +315,12 @@ def mean(x: Node, axes: int | Sequence[int] | None = None, keepdim: bool = False
 
 def scan(kind: str, x: Node, axis: int) -> Node:
     """A cumulative sum, prod, max, min or logcumsumexp along an axis."""
-    return Node("scan", (x,), x.shape, x.dtype, (kind, normalize_axis(axis, x.ndim))) if x.ndim else x
+    return (
+        Node("scan", (x,), x.shape, x.dtype, (kind, normalize_axis(axis, x.ndim))) if x.ndim else x
+    )
 
 
-def contract(a: Node, b: Node, mapping: ContractionMap, type: dtype | None = None) -> Node:  # noqa: A002
+def contract(a: Node, b: Node, mapping: ContractionMap, type: dtype | None = None) -> Node:
     """The sum of products of two operands of one dtype over affine index maps."""
     return Node("contract", (a, b), mapping.loops[: mapping.rank], type or a.dtype, (mapping,))
 
@@ -305,7 +354,12 @@ def scatter(base: Node, index: Node, source: Node, combine: str = "set") -> Node
     return Node("scatter", (base, index, source), base.shape, base.dtype, (combine,))
 
 
-def host(name: str, operands: Sequence[Node], outputs: Sequence[tuple[Sequence[int], dtype]], arguments: tuple = ()) -> list[Node]:
+def host(
+    name: str,
+    operands: Sequence[Node],
+    outputs: Sequence[tuple[Sequence[int], dtype]],
+    arguments: tuple = (),
+) -> list[Node]:
     """The results of a NumPy function registered in `graph/host.py`, of stated shapes and dtypes."""
     facts = tuple((tuple(shape), type_) for shape, type_ in outputs)
     node = Node("host", tuple(operands), (), dtypes.int64, (name, facts, arguments))
@@ -354,11 +408,15 @@ def _operator(function, swap: bool = False):  # type: ignore[no-untyped-def]
 
 def _install_operators() -> None:
     functions = {
-        "add": add, "mul": mul, "truediv": div,
+        "add": add,
+        "mul": mul,
+        "truediv": div,
         "sub": lambda a, b: binary("sub", a, b),
-        "and": lambda a, b: elementwise("logical_and", cast(a, dtypes.bool_), cast(b, dtypes.bool_)),
+        "and": lambda a, b: elementwise(
+            "logical_and", cast(a, dtypes.bool_), cast(b, dtypes.bool_)
+        ),
         "or": lambda a, b: elementwise("logical_or", cast(a, dtypes.bool_), cast(b, dtypes.bool_)),
-    }  # fmt: skip
+    }
     for name, function in functions.items():
         setattr(Node, f"__{name}__", _operator(function))
         setattr(Node, f"__r{name}__", _operator(function, swap=True))

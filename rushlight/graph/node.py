@@ -46,7 +46,11 @@ class ContractionMap:
     rank: int
     a: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
     b: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
-    orders: tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None] = (None, None, None)
+    orders: tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None] = (
+        None,
+        None,
+        None,
+    )
 
 
 class Node:
@@ -55,7 +59,13 @@ class Node:
     __slots__ = ("attributes", "dtype", "inputs", "op", "shape", "weak")
 
     def __init__(
-        self, op: str, inputs: tuple[Node, ...], shape: Sequence[int], dtype: dtype, attributes: tuple = (), weak: bool = False
+        self,
+        op: str,
+        inputs: tuple[Node, ...],
+        shape: Sequence[int],
+        dtype: dtype,
+        attributes: tuple = (),
+        weak: bool = False,
     ) -> None:
         self.op = op
         self.inputs = inputs

@@ -21,7 +21,7 @@ from .core import where
 from .elementary import erf, exp, expm1, log1p, sigmoid, tanh
 from .registry import Scalar, Value, op
 
-# --- piecewise linear ---------------------------------------------------------------------------------------------
+# --- piecewise linear ---------------------------------------------------------------------------
 
 
 def _masked(make: Any) -> list:
@@ -224,7 +224,9 @@ def prelu(input: Value, weight: Value) -> Value:
         )
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        )
     if weight.numel not in (1, channels):
         raise RuntimeError(
             f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel} and "
@@ -254,7 +256,7 @@ prelu.test(
     lambda x, w: np.where(x > 0, x, x * w.reshape([-1 if d == 1 else 1 for d in range(x.ndim)])),
 )
 
-# --- exponential units --------------------------------------------------------------------------------------------
+# --- exponential units --------------------------------------------------------------------------
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -270,10 +272,14 @@ def elu(input: Value, alpha: Scalar = 1.0, scale: Scalar = 1.0, input_scale: Sca
 
 
 @op("", elementwise=True)
-def elu_backward(grad: Value, input: Value, alpha: Scalar, scale: Scalar, input_scale: Scalar) -> Value:
+def elu_backward(
+    grad: Value, input: Value, alpha: Scalar, scale: Scalar, input_scale: Scalar
+) -> Value:
     """grad times the derivative of elu."""
     x = opmath(input)
-    slope = b.where(b.binary("gt", x, 0), scale, exp(x * input_scale) * (alpha * scale * input_scale))
+    slope = b.where(
+        b.binary("gt", x, 0), scale, exp(x * input_scale) * (alpha * scale * input_scale)
+    )
     return b.cast(opmath(grad) * slope, input.dtype)
 
 
@@ -333,9 +339,12 @@ elu_backward.test(
     lambda g, x, a, s, i: g * np.where(x > 0, s, a * s * i * np.exp(i * x)),
 )
 selu.test(_masked, lambda x: _elu_reference(x, SELU_ALPHA, SELU_SCALE))
-celu.test(lambda make: [*_masked(make), ((make(5), 0.7), {})], lambda x, a=1.0: _elu_reference(x, a, 1.0, 1 / a))
+celu.test(
+    lambda make: [*_masked(make), ((make(5), 0.7), {})],
+    lambda x, a=1.0: _elu_reference(x, a, 1.0, 1 / a),
+)
 
-# --- smooth units -------------------------------------------------------------------------------------------------
+# --- smooth units -------------------------------------------------------------------------------
 
 
 @op("", inplace=True, elementwise=True)
@@ -405,7 +414,9 @@ def softplus(input: Value, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Valu
     require_kind("softplus_cpu", input)
     x = opmath(input)
     scaled = x * beta
-    return b.cast(b.where(b.binary("gt", scaled, threshold), x, log1p(exp(scaled)) / beta), input.dtype)
+    return b.cast(
+        b.where(b.binary("gt", scaled, threshold), x, log1p(exp(scaled)) / beta), input.dtype
+    )
 
 
 @op("", elementwise=True)
@@ -468,7 +479,9 @@ mish.test(one(), lambda x: x * np.tanh(np.log1p(np.exp(x))))
 mish_backward.test(_pairs, _mish_slope)
 softplus.test(
     lambda make: [*one()(make), ((make(4, 6, low=-3, high=3), 2.0, 3.0), {})],
-    lambda x, beta=1.0, threshold=20.0: np.where(x * beta > threshold, x, np.log(1 + np.exp(x * beta)) / beta),
+    lambda x, beta=1.0, threshold=20.0: np.where(
+        x * beta > threshold, x, np.log(1 + np.exp(x * beta)) / beta
+    ),
 )
 softplus_backward.test(
     lambda make: [((*_pairs(make)[0][0], 2.0, 3.0), {})],
@@ -477,7 +490,7 @@ softplus_backward.test(
 log_sigmoid.test(one(), lambda x: np.log(_sigmoid(x)))
 log_sigmoid_backward.test(_pairs, lambda g, x: g * _sigmoid(-x))
 
-# --- gelu ---------------------------------------------------------------------------------------------------------
+# --- gelu ---------------------------------------------------------------------------------------
 
 _CUBIC = 0.044715
 _LINEAR = math.sqrt(2.0 / math.pi)
@@ -485,7 +498,9 @@ _LINEAR = math.sqrt(2.0 / math.pi)
 
 def _gelu_kind(approximate: str) -> bool:
     if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
+        raise RuntimeError(
+            f"approximate argument must be either none or tanh, but got {approximate!r}."
+        )
     return approximate == "tanh"
 
 
@@ -526,7 +541,9 @@ def _(g, grad, input, approximate):  # type: ignore[no-untyped-def]
     if approximate == "tanh":
         t = tanh((x + x * x * x * _CUBIC) * _LINEAR)
         first = (x * x * (3 * _CUBIC) + 1) * _LINEAR
-        bend = (1 - t * t) * (first + x * 0.5 * (x * (6 * _CUBIC * _LINEAR) - t * first * first * 2))
+        bend = (1 - t * t) * (
+            first + x * 0.5 * (x * (6 * _CUBIC * _LINEAR) - t * first * first * 2)
+        )
     else:
         bend = exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi)) * (2 - x * x)
     return gelu_backward(g, input, approximate), g * grad * bend
@@ -546,5 +563,6 @@ def _gelu_slope(g: Any, x: Any, approximate: str = "none") -> Any:
 
 gelu.test(lambda make: [*one()(make), ((make(7),), {"approximate": "tanh"})], _gelu_reference)
 gelu_backward.test(
-    lambda make: [((make(7), make(7)), {}), ((make(7), make(7)), {"approximate": "tanh"})], _gelu_slope
+    lambda make: [((make(7), make(7)), {}), ((make(7), make(7)), {"approximate": "tanh"})],
+    _gelu_slope,
 )

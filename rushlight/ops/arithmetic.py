@@ -16,12 +16,10 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..graph import build as b
-from ..graph.host import host_function
 from ..graph.node import Node
 from .common import (
     absolute,
     conjugate,
-    integers,
     one,
     opmath,
     refuse_complex,
@@ -30,15 +28,18 @@ from .common import (
     two,
     zeros_like,
 )
-from .core import mul, real_part, where
-from .elementary import cos, exp, exp2, floor, log, log1p, log2, reciprocal, rsqrt, sigmoid, sin, sqrt, trunc
+from .core import real_part, where
+from .elementary import (
+    log,
+    trunc,
+)
 from .registry import Op, Scalar, Value, op
 
-# --- signs --------------------------------------------------------------------------------------------------------
+# --- signs --------------------------------------------------------------------------------------
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def abs(input: Value) -> Value:  # noqa: A001 - PyTorch's name
+def abs(input: Value) -> Value:
     """|x|; of complex numbers the real modulus. NotImplementedError for bools. Follows `torch.abs`.
 
     >>> import rushlight as rl
@@ -132,11 +133,11 @@ def _(g, input):  # type: ignore[no-untyped-def]
 angle.test(one(), np.angle)
 
 
-# --- whole parts --------------------------------------------------------------------------------------------------
+# --- whole parts --------------------------------------------------------------------------------
 
 
 @op("torch Tensor special", inplace=True, elementwise=True)
-def round(input: Value, decimals: int = 0) -> Value:  # noqa: A001 - PyTorch's name
+def round(input: Value, decimals: int = 0) -> Value:
     """The nearest multiple of 10^-decimals, halves to even; the gradient is zero. Follows `torch.round`.
 
     Integers stay as they are. NotImplementedError for bools and complex tensors.
@@ -148,15 +149,18 @@ def round(input: Value, decimals: int = 0) -> Value:  # noqa: A001 - PyTorch's n
     require_kind("round_vml_cpu", input, ("int", "float"))
     if input.dtype.kind == "int":
         if decimals:
-            raise NotImplementedError("\"round_cpu\" not implemented for integer tensors with decimals")
+            raise NotImplementedError(
+                '"round_cpu" not implemented for integer tensors with decimals'
+            )
         return input
     if not decimals:
         return b.elementwise("round", input)
     x = opmath(input)
     scale = b.const(10.0 ** builtins.abs(decimals), x.dtype)
     up, down = ("mul", "div") if decimals > 0 else ("div", "mul")
-    return b.cast(b.elementwise(down, b.elementwise("round", b.elementwise(up, x, scale)), scale), input.dtype)
-
+    return b.cast(
+        b.elementwise(down, b.elementwise("round", b.elementwise(up, x, scale)), scale), input.dtype
+    )
 
 
 round.vjp("input")(zeros_like)
@@ -186,7 +190,7 @@ def _(g):  # type: ignore[no-untyped-def]
 
 frac.test(one(), lambda x: x - np.trunc(x))
 
-# --- division with remainders -------------------------------------------------------------------------------------
+# --- division with remainders -------------------------------------------------------------------
 
 
 def _divided(name: str, primitive: str, input: Node, other: Node) -> Node:
@@ -268,15 +272,15 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
     return -(g * trunc_divide(input, other))
 
 
-_dividends = lambda make: [((make(3, 4, low=-7, high=7), make(4, low=1.3, high=2.4)), {})]  # noqa: E731
+_dividends = lambda make: [((make(3, 4, low=-7, high=7), make(4, low=1.3, high=2.4)), {})]
 remainder.test(_dividends, np.remainder)
 fmod.test(_dividends, np.fmod)
 
-# --- powers -------------------------------------------------------------------------------------------------------
+# --- powers -------------------------------------------------------------------------------------
 
 
 @op("", inplace=True, elementwise=True)
-def pow(input: Value, exponent: Value) -> Value:  # noqa: A001 - PyTorch's name
+def pow(input: Value, exponent: Value) -> Value:
     """input to the power exponent. Follows `torch.pow`."""
     if b.promoted_dtype(input, exponent) is dtypes.bool_:
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
@@ -286,7 +290,9 @@ def pow(input: Value, exponent: Value) -> Value:  # noqa: A001 - PyTorch's name
 @pow.vjp("input")
 def _(g, input, exponent):  # type: ignore[no-untyped-def]
     if not hasattr(exponent, "dtype"):
-        return zeros_like(g) if exponent == 0 else g * conjugate(exponent * pow(input, exponent - 1))
+        return (
+            zeros_like(g) if exponent == 0 else g * conjugate(exponent * pow(input, exponent - 1))
+        )
     return where(exponent == 0, 0, g * conjugate(exponent * pow(input, exponent - 1)))
 
 
@@ -305,7 +311,11 @@ def _(g, input, exponent, out):  # type: ignore[no-untyped-def]
 
 
 pow.test(
-    lambda make: [((make(3, 4, low=0.3, high=2), make(4)), {}), ((make(5, low=0.3, high=2), 2.5), {})], np.power
+    lambda make: [
+        ((make(3, 4, low=0.3, high=2), make(4)), {}),
+        ((make(5, low=0.3, high=2), 2.5), {}),
+    ],
+    np.power,
 )
 
 # the powers that are written without `pow`: x -> x**p from products, roots and reciprocals
@@ -336,15 +346,22 @@ def _(g, input, exponent):  # type: ignore[no-untyped-def]
 
 
 pow_fixed.test(
-    lambda make: [((make(3, 4, low=0.3, high=2), power), {}) for power in sorted(FIXED_POWERS)], np.power
+    lambda make: [((make(3, 4, low=0.3, high=2), power), {}) for power in sorted(FIXED_POWERS)],
+    np.power,
 )
 
-# --- the larger and the smaller -----------------------------------------------------------------------------------
+# --- the larger and the smaller -----------------------------------------------------------------
 
 
 def _extreme(
-    name: str, primitive: str, share: Callable, reference: Callable, words: str, example: str, equal: str
-) -> Op:  # fmt: skip
+    name: str,
+    primitive: str,
+    share: Callable,
+    reference: Callable,
+    words: str,
+    example: str,
+    equal: str,
+) -> Op:
     """A row that chooses one of two operands; `share(x, y)` is the part of the gradient that x gets (y gets the rest)."""
 
     def body(input: Value, other: Value) -> Value:
@@ -387,25 +404,45 @@ def _first(chosen: Any, y: Any) -> Any:
 
 _HALF, _FIRST = "each gets half of the gradient", "the first gets the gradient"
 maximum = _extreme(
-    "maximum", "maximum", lambda x, y: _halved(x, ~(x < y), y), np.maximum,
-    "The larger of two numbers; NaN where either is.", "3., 5.", _HALF,
-)  # fmt: skip
+    "maximum",
+    "maximum",
+    lambda x, y: _halved(x, ~(x < y), y),
+    np.maximum,
+    "The larger of two numbers; NaN where either is.",
+    "3., 5.",
+    _HALF,
+)
 minimum = _extreme(
-    "minimum", "minimum", lambda x, y: _halved(x, ~(x > y), y), np.minimum,
-    "The smaller of two numbers; NaN where either is.", "1., 4.", _HALF,
-)  # fmt: skip
+    "minimum",
+    "minimum",
+    lambda x, y: _halved(x, ~(x > y), y),
+    np.minimum,
+    "The smaller of two numbers; NaN where either is.",
+    "1., 4.",
+    _HALF,
+)
 fmax = _extreme(
-    "fmax", "fmax", lambda x, y: _first(x >= y, y), np.fmax,
-    "The larger of two numbers; a number where the other is NaN.", "3., 5.", _FIRST,
-)  # fmt: skip
+    "fmax",
+    "fmax",
+    lambda x, y: _first(x >= y, y),
+    np.fmax,
+    "The larger of two numbers; a number where the other is NaN.",
+    "3., 5.",
+    _FIRST,
+)
 fmin = _extreme(
-    "fmin", "fmin", lambda x, y: _first(x <= y, y), np.fmin,
-    "The smaller of two numbers; a number where the other is NaN.", "1., 4.", _FIRST,
-)  # fmt: skip
+    "fmin",
+    "fmin",
+    lambda x, y: _first(x <= y, y),
+    np.fmin,
+    "The smaller of two numbers; a number where the other is NaN.",
+    "1., 4.",
+    _FIRST,
+)
 
 
 @op("", inplace=True, elementwise=True)
-def clamp(input: Value, min: Value | None = None, max: Value | None = None) -> Value:  # noqa: A002
+def clamp(input: Value, min: Value | None = None, max: Value | None = None) -> Value:
     """min(max(x, min), max): `max` wins where min > max, and NaN stays NaN. Bounds are numbers or tensors."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -456,7 +493,7 @@ clamp.test(
     _clamp_reference,
 )
 
-# --- mixtures -----------------------------------------------------------------------------------------------------
+# --- mixtures -----------------------------------------------------------------------------------
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
@@ -507,7 +544,9 @@ def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) 
     >>> rl.addcmul(rl.tensor([1.]), rl.tensor([2.]), rl.tensor([3.]), value=0.5)
     tensor([4.])
     """
-    require_kind("addcmul_cpu_out", b.promote(input, tensor1, tensor2)[0], ("int", "float", "complex"))
+    require_kind(
+        "addcmul_cpu_out", b.promote(input, tensor1, tensor2)[0], ("int", "float", "complex")
+    )
     x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))
     scale = b.cast(value, x.dtype)
     return b.cast(b.fma(scale * first, second, x), b.promoted_dtype(input, tensor1, tensor2))
@@ -562,7 +601,8 @@ def _(g, tensor1, tensor2, value):  # type: ignore[no-untyped-def]
 
 
 addcmul.test(
-    lambda make: [((make(3, 4), make(4), make(3, 1)), {"value": 1.5})], lambda x, y, z, value: x + value * y * z
+    lambda make: [((make(3, 4), make(4), make(3, 1)), {"value": 1.5})],
+    lambda x, y, z, value: x + value * y * z,
 )
 addcdiv.test(
     lambda make: [((make(3, 4), make(4), make(3, 1, low=0.5, high=2)), {"value": 1.5})],

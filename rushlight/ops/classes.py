@@ -35,14 +35,18 @@ def _check(name: str, input: Node, target: Node, weight: Node | None) -> None:
     if input.ndim == 0:
         raise RuntimeError(f"{name}: the scores must have at least one dimension, the classes")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {TYPE_NAMES[target.dtype.name]}")
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {TYPE_NAMES[target.dtype.name]}"
+        )
     if input.ndim <= 2 and target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     axis = _class_axis(input)
     wanted = (*input.shape[:axis], *input.shape[axis + 1 :])
     if input.ndim > 1 and target.shape[:1] != wanted[:1]:
         found = target.shape[0] if target.ndim else 1
-        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({found}).")
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({found})."
+        )
     if target.shape != wanted and not (input.ndim == 1 and target.shape == (1,)):
         raise RuntimeError(f"Expected target size {list(wanted)}, got {list(target.shape)}")
     _check_weight(input, weight)
@@ -62,7 +66,9 @@ def _check_weight(input: Node, weight: Node | None) -> None:
         )
 
 
-def _weights_of(target: Node, weight: Node | None, classes: int, ignore_index: int, like: Node) -> tuple[Node, Node, Node]:
+def _weights_of(
+    target: Node, weight: Node | None, classes: int, ignore_index: int, like: Node
+) -> tuple[Node, Node, Node]:
     """For each position: whether it counts, its class (0 where it does not), its weight (0 where it does not).
 
     Reading the class's weight is what checks the index, so a negative one is moved out of bounds first.
@@ -97,12 +103,16 @@ def _row_of(target: Node, input_ndim: int) -> Node:
     return b.reshape(target, ()) if input_ndim == 1 and target.shape == (1,) else target
 
 
-# --- negative log likelihood --------------------------------------------------------------------------------------
+# --- negative log likelihood --------------------------------------------------------------------
 
 
 @op("", grad_name="NllLossBackward0")
 def nll_loss(
-    input: Value, target: Value, weight: Value | None = None, reduction: str = "mean", ignore_index: int = -100
+    input: Value,
+    target: Value,
+    weight: Value | None = None,
+    reduction: str = "mean",
+    ignore_index: int = -100,
 ) -> Value:
     """-weight[t] * input[t]; the mean is over the sum of the weights. Input holds logarithms of probabilities."""
     _check("nll_loss_out_frame", input, target, weight)
@@ -133,13 +143,17 @@ def _(g, input_layout, target, weight, reduction, ignore_index):  # type: ignore
 
 @nll_loss_backward.vjp("grad")
 def _(g, target, weight, reduction, ignore_index):  # type: ignore[no-untyped-def]
-    return nll_loss(g, target, weight, reduction, ignore_index)  # linear, and its own adjoint's adjoint
+    return nll_loss(
+        g, target, weight, reduction, ignore_index
+    )  # linear, and its own adjoint's adjoint
 
 
-# --- cross entropy ------------------------------------------------------------------------------------------------
+# --- cross entropy ------------------------------------------------------------------------------
 
 
-def _masses(input: Node, target: Node, weight: Node | None, ignore_index: int, smoothing: float) -> tuple[Node, Node, Node]:
+def _masses(
+    input: Node, target: Node, weight: Node | None, ignore_index: int, smoothing: float
+) -> tuple[Node, Node, Node]:
     """What each class of each position weighs in the loss, their sum over the classes, and each position's share.
 
     loss = -sum_c mass_c log p_c; the mean is over the sum of the shares.
@@ -157,13 +171,21 @@ def _masses(input: Node, target: Node, weight: Node | None, ignore_index: int, s
         mass = mass if per_class is None else mass * per_class
         total = b.reduce("sum", mass, axis)
         return mass, total, b.expand(b.const(1, total.dtype), total.shape)
-    counts, index, share = _weights_of(_row_of(target, input.ndim), weight, classes, ignore_index, input)
+    counts, index, share = _weights_of(
+        _row_of(target, input.ndim), weight, classes, ignore_index, input
+    )
     mass = put_one(share * (1 - smoothing) if smoothing else share, index, axis, classes)
     if not smoothing:
         return mass, share, share
     thin = [*input.shape[:axis], 1, *input.shape[axis + 1 :]]
-    even = b.const(smoothing / classes, input.dtype) if per_class is None else per_class * (smoothing / classes)
-    mass = mass + b.where(b.expand(b.reshape(counts, thin), input.shape), even, b.const(0, input.dtype))
+    even = (
+        b.const(smoothing / classes, input.dtype)
+        if per_class is None
+        else per_class * (smoothing / classes)
+    )
+    mass = mass + b.where(
+        b.expand(b.reshape(counts, thin), input.shape), even, b.const(0, input.dtype)
+    )
     return mass, b.reduce("sum", mass, axis), share
 
 
@@ -184,9 +206,13 @@ def _check_targets(input: Node, target: Node, weight: Node | None, smoothing: fl
 
 @op("", grad_name="CrossEntropyLossBackward0")
 def cross_entropy(
-    input: Value, target: Value, weight: Value | None = None, reduction: str = "mean", ignore_index: int = -100,
+    input: Value,
+    target: Value,
+    weight: Value | None = None,
+    reduction: str = "mean",
+    ignore_index: int = -100,
     label_smoothing: float = 0.0,
-) -> Value:  # fmt: skip
+) -> Value:
     """-sum_c q_c weight_c log softmax(x)_c, q the target: a class, or probabilities, smoothed towards 1 / C.
 
     The mean is over the sum of the targets' weights (class indices) or over the positions (probabilities).
@@ -202,9 +228,14 @@ def cross_entropy(
 
 @op("")
 def cross_entropy_backward(
-    grad: Value, input: Value, target: Value, weight: Value | None, reduction: str, ignore_index: int,
+    grad: Value,
+    input: Value,
+    target: Value,
+    weight: Value | None,
+    reduction: str,
+    ignore_index: int,
     label_smoothing: float,
-) -> tuple[Value, Value]:  # fmt: skip
+) -> tuple[Value, Value]:
     """The gradient of the scores, g (softmax(x) sum_c mass_c - mass), and g sum_c mass_c for its own gradient."""
     x = opmath(input)
     axis = _class_axis(x)
@@ -217,7 +248,9 @@ def cross_entropy_backward(
 
 @cross_entropy.vjp("input")
 def _(g, input, target, weight, reduction, ignore_index, label_smoothing):  # type: ignore[no-untyped-def]
-    return cross_entropy_backward(g, input, target, weight, reduction, ignore_index, label_smoothing)[0]
+    return cross_entropy_backward(
+        g, input, target, weight, reduction, ignore_index, label_smoothing
+    )[0]
 
 
 def _to_probabilities(each: Any, weight: Any, like: Any, smoothing: float) -> Any:
@@ -246,7 +279,9 @@ def _(g, input, weight, reduction, label_smoothing):  # type: ignore[no-untyped-
 def _(g0, g1, out1, grad, input, target, weight, reduction, ignore_index, label_smoothing):  # type: ignore[no-untyped-def]
     axis = _class_axis(input)
     one = full(tuple(grad.shape), 1, grad.dtype)
-    pull, total = cross_entropy_backward(one, input, target, weight, reduction, ignore_index, label_smoothing)
+    pull, total = cross_entropy_backward(
+        one, input, target, weight, reduction, ignore_index, label_smoothing
+    )
     to_grad = sum_(g0 * pull, axis, False) + g1 * total
     to_grad = to_grad if reduction == "none" else sum_(to_grad, None, False)
     return to_grad, out1.unsqueeze(axis) * softmax_backward(g0, softmax(input, axis), axis)
@@ -260,16 +295,28 @@ def _(g0, g1, grad, input, weight, reduction, label_smoothing):  # type: ignore[
     return _to_probabilities(each, weight, input, label_smoothing)
 
 
-# --- samples and references ---------------------------------------------------------------------------------------
+# --- samples and references ---------------------------------------------------------------------
 
 
 def _indices(make: Callable) -> list:
     """Scores of one, two and four dimensions with class indices, one of them ignored."""
     target = make(2, 2, 3, dtype="int64", low=0, high=4)
     target[0, 0, 0] = -100
-    pairs = [(make(5), np.asarray(3)), (make(6, 5), make(6, dtype="int64", low=0, high=5)), (make(2, 4, 2, 3), target)]
+    pairs = [
+        (make(5), np.asarray(3)),
+        (make(6, 5), make(6, dtype="int64", low=0, high=5)),
+        (make(2, 4, 2, 3), target),
+    ]
     return [
-        ((x, t, make(x.shape[min(x.ndim - 1, 1)], low=0.5, high=2) if weighted else None, reduction), {})
+        (
+            (
+                x,
+                t,
+                make(x.shape[min(x.ndim - 1, 1)], low=0.5, high=2) if weighted else None,
+                reduction,
+            ),
+            {},
+        )
         for x, t in pairs
         for weighted in (False, True)
         for reduction in ("none", "mean", "sum")
@@ -279,11 +326,17 @@ def _indices(make: Callable) -> list:
 def _smoothed(make: Callable) -> list:
     cases = [((*args, -100, 0.2), {}) for args, _ in _indices(make)]
     shares = make(3, 4, low=0.1, high=0.9)
-    return [*_indices(make), *cases, ((make(3, 4), shares, make(4, low=0.5, high=2), "mean", -100, 0.1), {}),
-            ((make(3, 4), shares, None, "none"), {})]  # fmt: skip
+    return [
+        *_indices(make),
+        *cases,
+        ((make(3, 4), shares, make(4, low=0.5, high=2), "mean", -100, 0.1), {}),
+        ((make(3, 4), shares, None, "none"), {}),
+    ]
 
 
-def _nll_reference(x: Any, t: Any, weight: Any = None, reduction: str = "mean", ignore: int = -100) -> Any:
+def _nll_reference(
+    x: Any, t: Any, weight: Any = None, reduction: str = "mean", ignore: int = -100
+) -> Any:
     """Position by position."""
     scores = np.moveaxis(x, min(x.ndim - 1, 1), -1)
     weight = np.ones(scores.shape[-1]) if weight is None else weight
@@ -296,7 +349,12 @@ def _nll_reference(x: Any, t: Any, weight: Any = None, reduction: str = "mean", 
 
 
 def _cross_entropy_reference(
-    x: Any, t: Any, weight: Any = None, reduction: str = "mean", ignore: int = -100, smoothing: float = 0.0
+    x: Any,
+    t: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore: int = -100,
+    smoothing: float = 0.0,
 ) -> Any:
     axis = min(x.ndim - 1, 1)
     soft = np.moveaxis(x - np.log(np.exp(x).sum(axis, keepdims=True)), axis, -1)
@@ -345,9 +403,31 @@ nll_loss_backward.test(
 cross_entropy.test(_smoothed, _cross_entropy_reference)
 cross_entropy_backward.test(
     lambda make: [
-        ((make(3), make(3, 4), make(3, dtype="int64", low=0, high=4), make(4, low=0.5, high=2), "none", -100, 0.1), {}),
+        (
+            (
+                make(3),
+                make(3, 4),
+                make(3, dtype="int64", low=0, high=4),
+                make(4, low=0.5, high=2),
+                "none",
+                -100,
+                0.1,
+            ),
+            {},
+        ),
         ((make(), make(3, 4), make(3, dtype="int64", low=0, high=4), None, "mean", -100, 0.0), {}),
-        ((make(), make(3, 4), make(3, 4, low=0.1, high=0.9), make(4, low=0.5, high=2), "mean", -100, 0.1), {}),
+        (
+            (
+                make(),
+                make(3, 4),
+                make(3, 4, low=0.1, high=0.9),
+                make(4, low=0.5, high=2),
+                "mean",
+                -100,
+                0.1,
+            ),
+            {},
+        ),
     ],
     lambda *args: (_slope(_cross_entropy_reference)(*args),),
 )

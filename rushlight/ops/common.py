@@ -17,11 +17,22 @@ from .core import conj, full
 
 # PyTorch's C++ names of the dtypes, as its messages have them
 TYPE_NAMES = {
-    "float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long",
-    "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
-    "complex64": "ComplexFloat", "complex128": "ComplexDouble", "uint16": "UInt16", "uint32": "UInt32",
+    "float64": "Double",
+    "float32": "Float",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
     "uint64": "UInt64",
-}  # fmt: skip
+}
 
 
 def opmath(x: Node) -> Node:
@@ -46,7 +57,11 @@ def unary(primitive: str, x: Node) -> Node:
 
 def absolute(x: Node) -> Node:
     """|x|; of complex numbers a real one."""
-    return Node("complex_abs", (x,), x.shape, x.dtype.real) if x.dtype.is_complex else b.elementwise("abs", x)
+    return (
+        Node("complex_abs", (x,), x.shape, x.dtype.real)
+        if x.dtype.is_complex
+        else b.elementwise("abs", x)
+    )
 
 
 def require_kind(name: str, x: Node, kinds: tuple[str, ...] = ("float",)) -> None:
@@ -74,7 +89,7 @@ def refuse_complex(name: str, *operands: Node) -> None:
             raise RuntimeError(f"{name} not implemented for complex tensors.")
 
 
-# --- used in gradient rules ------------------------------------------------------------------------------------
+# --- used in gradient rules ---------------------------------------------------------------------
 
 
 def conjugate(x: Any) -> Any:
@@ -102,7 +117,7 @@ def zeros_like(g: Any) -> Any:
     return full(tuple(g.shape), 0, g.dtype)
 
 
-# --- samples -----------------------------------------------------------------------------------------------------
+# --- samples ------------------------------------------------------------------------------------
 
 
 def one(low: float = -2.0, high: float = 2.0, **kwargs: Any) -> Callable:
@@ -124,5 +139,11 @@ def two(low: float = -2.0, high: float = 2.0, **kwargs: Any) -> Callable:
 def integers(low: int = -8, high: int = 8) -> Callable:
     """Samples of a function of two integer tensors."""
     return lambda make: [
-        ((make(3, 4, dtype="int64", low=low, high=high), make(4, dtype="int64", low=low, high=high)), {})
+        (
+            (
+                make(3, 4, dtype="int64", low=low, high=high),
+                make(4, dtype="int64", low=low, high=high),
+            ),
+            {},
+        )
     ]

@@ -19,8 +19,15 @@ from .common import absolute, integers, require_kind, require_same_dtype
 from .registry import Op, Value, op
 
 
-def _pair(name: str, words: str, body: Callable, samples: Callable, reference: Callable, example: tuple[str, str, str],
-          surface: str = "torch Tensor") -> Op:  # fmt: skip
+def _pair(
+    name: str,
+    words: str,
+    body: Callable,
+    samples: Callable,
+    reference: Callable,
+    example: tuple[str, str, str],
+    surface: str = "torch Tensor",
+) -> Op:
     """A row of two operands without a gradient; `example` is the inside of both arguments and of the result."""
 
     def function(input: Value, other: Value) -> Value:
@@ -39,7 +46,7 @@ def _pair(name: str, words: str, body: Callable, samples: Callable, reference: C
     return row
 
 
-# --- comparisons --------------------------------------------------------------------------------------------------
+# --- comparisons --------------------------------------------------------------------------------
 
 
 def _ordered(name: str, x: Node, y: Node) -> Node:
@@ -53,14 +60,36 @@ def _close_values(make: Callable) -> list:
     return [((x, np.round(make(4) * 2) / 2), {}), ((x, x.copy()), {}), ((x, 0.5), {})]
 
 
-eq = _pair("eq", "input == other", b.elementwise, _close_values, np.equal, ("1, 2", "1, 3", " True, False"))
-ne = _pair("ne", "input != other", b.elementwise, _close_values, np.not_equal, ("1, 2", "1, 3", "False,  True"))
-lt = _pair("lt", "input < other", _ordered, _close_values, np.less, ("1, 2", "1, 3", "False,  True"))
-le = _pair("le", "input <= other", _ordered, _close_values, np.less_equal, ("1, 4", "1, 3", " True, False"))
-gt = _pair("gt", "input > other", _ordered, _close_values, np.greater, ("1, 4", "1, 3", "False,  True"))
-ge = _pair("ge", "input >= other", _ordered, _close_values, np.greater_equal, ("1, 2", "1, 3", " True, False"))
+eq = _pair(
+    "eq", "input == other", b.elementwise, _close_values, np.equal, ("1, 2", "1, 3", " True, False")
+)
+ne = _pair(
+    "ne",
+    "input != other",
+    b.elementwise,
+    _close_values,
+    np.not_equal,
+    ("1, 2", "1, 3", "False,  True"),
+)
+lt = _pair(
+    "lt", "input < other", _ordered, _close_values, np.less, ("1, 2", "1, 3", "False,  True")
+)
+le = _pair(
+    "le", "input <= other", _ordered, _close_values, np.less_equal, ("1, 4", "1, 3", " True, False")
+)
+gt = _pair(
+    "gt", "input > other", _ordered, _close_values, np.greater, ("1, 4", "1, 3", "False,  True")
+)
+ge = _pair(
+    "ge",
+    "input >= other",
+    _ordered,
+    _close_values,
+    np.greater_equal,
+    ("1, 2", "1, 3", " True, False"),
+)
 
-# --- logic --------------------------------------------------------------------------------------------------------
+# --- logic --------------------------------------------------------------------------------------
 
 
 def _truth(name: str, x: Node, y: Node) -> Node:
@@ -68,13 +97,28 @@ def _truth(name: str, x: Node, y: Node) -> Node:
 
 
 logical_and = _pair(
-    "logical_and", "Whether both are non-zero", _truth, _close_values, np.logical_and, ("0, 2", "1, 3", "False,  True")
+    "logical_and",
+    "Whether both are non-zero",
+    _truth,
+    _close_values,
+    np.logical_and,
+    ("0, 2", "1, 3", "False,  True"),
 )
 logical_or = _pair(
-    "logical_or", "Whether one is non-zero", _truth, _close_values, np.logical_or, ("0, 2", "0, 3", "False,  True")
+    "logical_or",
+    "Whether one is non-zero",
+    _truth,
+    _close_values,
+    np.logical_or,
+    ("0, 2", "0, 3", "False,  True"),
 )
 logical_xor = _pair(
-    "logical_xor", "Whether just one is non-zero", _truth, _close_values, np.logical_xor, ("0, 2", "1, 3", " True, False")
+    "logical_xor",
+    "Whether just one is non-zero",
+    _truth,
+    _close_values,
+    np.logical_xor,
+    ("0, 2", "1, 3", " True, False"),
 )
 
 
@@ -91,7 +135,7 @@ def logical_not(input: Value) -> Value:
 
 logical_not.test(lambda make: [((make(3, 4, dtype="int64", low=-1, high=2),), {})], np.logical_not)
 
-# --- bits ---------------------------------------------------------------------------------------------------------
+# --- bits ---------------------------------------------------------------------------------------
 
 
 def _bits(name: str, x: Node, y: Node) -> Node:
@@ -106,17 +150,35 @@ def _shift(name: str, x: Node, y: Node) -> Node:
 
 
 def _shifts(make: Callable) -> list:
-    return [((make(3, 4, dtype="int64", low=-99, high=99), make(4, dtype="int64", low=0, high=5)), {})]
+    return [
+        ((make(3, 4, dtype="int64", low=-99, high=99), make(4, dtype="int64", low=0, high=5)), {})
+    ]
 
 
-bitwise_and = _pair("bitwise_and", "The bits set in both", _bits, integers(), np.bitwise_and, ("6", "3", "2"))
-bitwise_or = _pair("bitwise_or", "The bits set in either", _bits, integers(), np.bitwise_or, ("6", "3", "7"))
-bitwise_xor = _pair("bitwise_xor", "The bits set in just one", _bits, integers(), np.bitwise_xor, ("6", "3", "5"))
+bitwise_and = _pair(
+    "bitwise_and", "The bits set in both", _bits, integers(), np.bitwise_and, ("6", "3", "2")
+)
+bitwise_or = _pair(
+    "bitwise_or", "The bits set in either", _bits, integers(), np.bitwise_or, ("6", "3", "7")
+)
+bitwise_xor = _pair(
+    "bitwise_xor", "The bits set in just one", _bits, integers(), np.bitwise_xor, ("6", "3", "5")
+)
 bitwise_left_shift = _pair(
-    "bitwise_left_shift", "input * 2**other modulo 2**bits", _shift, _shifts, np.left_shift, ("6", "3", "48")
+    "bitwise_left_shift",
+    "input * 2**other modulo 2**bits",
+    _shift,
+    _shifts,
+    np.left_shift,
+    ("6", "3", "48"),
 )
 bitwise_right_shift = _pair(
-    "bitwise_right_shift", "floor(input / 2**other)", _shift, _shifts, np.right_shift, ("6", "1", "3")
+    "bitwise_right_shift",
+    "floor(input / 2**other)",
+    _shift,
+    _shifts,
+    np.right_shift,
+    ("6", "1", "3"),
 )
 
 
@@ -134,10 +196,16 @@ def bitwise_not(input: Value) -> Value:
 
 bitwise_not.test(lambda make: [((make(3, 4, dtype="int64", low=-9, high=9),), {})], np.invert)
 
-# --- classes of numbers -------------------------------------------------------------------------------------------
+# --- classes of numbers -------------------------------------------------------------------------
 
 
-def _class(name: str, words: str, body: Callable[[Node], Node], reference: Callable, example: tuple[str, str]) -> Op:
+def _class(
+    name: str,
+    words: str,
+    body: Callable[[Node], Node],
+    reference: Callable,
+    example: tuple[str, str],
+) -> Op:
     """A row that says of each element what kind of number it is."""
 
     def function(input: Value) -> Value:
@@ -207,15 +275,44 @@ def _isreal(x: Node) -> Node:
 
 
 _three = "1., float('inf'), float('nan')"
-isnan = _class("isnan", "NaN", _float_class("isnan", False, "logical_or"), np.isnan, (_three, "False, False,  True"))
-isinf = _class("isinf", "infinite", _float_class("isinf", False, "logical_or"), np.isinf, (_three, "False,  True, False"))
+isnan = _class(
+    "isnan",
+    "NaN",
+    _float_class("isnan", False, "logical_or"),
+    np.isnan,
+    (_three, "False, False,  True"),
+)
+isinf = _class(
+    "isinf",
+    "infinite",
+    _float_class("isinf", False, "logical_or"),
+    np.isinf,
+    (_three, "False,  True, False"),
+)
 isfinite = _class(
-    "isfinite", "neither infinite nor NaN", _float_class("isfinite", True, "logical_and"), np.isfinite,
+    "isfinite",
+    "neither infinite nor NaN",
+    _float_class("isfinite", True, "logical_and"),
+    np.isfinite,
     (_three, " True, False, False"),
-)  # fmt: skip
-isposinf = _class("isposinf", "plus infinity", _infinity("isposinf", 1.0), np.isposinf, (_three, "False,  True, False"))
-isneginf = _class("isneginf", "minus infinity", _infinity("isneginf", -1.0), np.isneginf, (_three, "False, False, False"))
-isreal = _class("isreal", "real (its imaginary part is zero)", _isreal, np.isreal, (_three, "True, True, True"))
+)
+isposinf = _class(
+    "isposinf",
+    "plus infinity",
+    _infinity("isposinf", 1.0),
+    np.isposinf,
+    (_three, "False,  True, False"),
+)
+isneginf = _class(
+    "isneginf",
+    "minus infinity",
+    _infinity("isneginf", -1.0),
+    np.isneginf,
+    (_three, "False, False, False"),
+)
+isreal = _class(
+    "isreal", "real (its imaginary part is zero)", _isreal, np.isreal, (_three, "True, True, True")
+)
 signbit = _class("signbit", "negative (-0.0 is)", _signbit, np.signbit, ("-0., 1.", " True, False"))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.dtype import dtype
-from ..base.layout import Layout, contiguous_strides, normalize_axes, ordered_strides
+from ..base.layout import Layout, normalize_axes, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
 from .registry import Scalar, Value, Values, op
@@ -148,7 +148,7 @@ def _(g):  # type: ignore[no-untyped-def]
 
 
 @op("", elementwise=True, grad_name="ToCopyBackward0")
-def cast(input: Value, dtype: dtype) -> Value:  # noqa: F811 - the parameter is the dtype itself
+def cast(input: Value, dtype: dtype) -> Value:
     """input converted to a dtype."""
     return b.cast(input, dtype)
 
@@ -167,8 +167,6 @@ def clone(input: Value) -> Value:
 @clone.vjp("input")
 def _(g):  # type: ignore[no-untyped-def]
     return g
-
-
 
 
 @op("", strides=None, grad_name="CloneBackward0")
@@ -191,8 +189,12 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
     row = _restride_cache.get(order)
     if row is None:
 
-        @op("", name="restride_" + "_".join(map(str, order)), grad_name="CloneBackward0",
-            strides=lambda shape, operands: ordered_strides(shape, order))  # fmt: skip
+        @op(
+            "",
+            name="restride_" + "_".join(map(str, order)),
+            grad_name="CloneBackward0",
+            strides=lambda shape, operands: ordered_strides(shape, order),
+        )
         def row(input: Value) -> Value:
             return Node("copy", (input,), input.shape, input.dtype)
 
@@ -204,7 +206,9 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
 @op("", elementwise=True, grad_name="CopyBackwards")
 def copy(input: Value, source: Value) -> Value:
     """source, broadcast and converted to the shape and dtype of input (what `input.copy_(source)` stores)."""
-    return Node("copy", (b.expand(b.cast(source, input.dtype), input.shape),), input.shape, input.dtype)
+    return Node(
+        "copy", (b.expand(b.cast(source, input.dtype), input.shape),), input.shape, input.dtype
+    )
 
 
 @copy.vjp("input")
@@ -247,7 +251,9 @@ def full(size: tuple, value: Scalar, dtype: dtype, strides: tuple | None = None)
 def sum_to(input: Value, size: tuple) -> Value:
     """input summed over the dimensions along which `size` was broadcast to its shape."""
     lead = input.ndim - len(size)
-    axes = [d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)]
+    axes = [
+        d for d in range(input.ndim) if d < lead or (size[d - lead] == 1 and input.shape[d] != 1)
+    ]
     return b.reshape(reduce_sum(input, axes), size) if axes else b.reshape(input, size)
 
 
@@ -263,7 +269,9 @@ def reduce_sum(x: Node, axes: Sequence[int] | None, keepdim: bool = False) -> No
 
 
 @op("")
-def sum(input: Value, dim: tuple | int | None = None, keepdim: bool = False, dtype: dtype | None = None) -> Value:
+def sum(
+    input: Value, dim: tuple | int | None = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Value:
     """The sum over dimensions; integers and bools are summed in int64."""
     if dtype is None and input.dtype.kind in ("bool", "int"):
         dtype = dtypes.int64
@@ -288,7 +296,9 @@ def unreduce(g: Any, layout: Layout, dim: Any, keepdim: bool) -> Any:
 def where(condition: Value, input: Value, other: Value) -> Value:
     """input where condition holds, else other."""
     if condition.dtype not in (dtypes.bool_, dtypes.uint8):
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
     return b.where(condition, input, other)
 
 
@@ -309,9 +319,15 @@ def slice_backward(grad: Value, size: tuple, starts: tuple, steps: tuple) -> Val
     x = grad
     for d, (n, start, step) in enumerate(zip(size, starts, steps)):
         length = x.shape[d]
-        if step > 1 and length > 1:  # spread out: [.., n, ..] -> [.., n, step, ..] -> [.., n * step, ..]
+        if (
+            step > 1 and length > 1
+        ):  # spread out: [.., n, ..] -> [.., n, step, ..] -> [.., n * step, ..]
             shape = [*x.shape[: d + 1], 1, *x.shape[d + 1 :]]
-            wide = b.pad(b.reshape(x, shape), [0] * len(shape), [step - 1 if k == d + 1 else 0 for k in range(len(shape))])
+            wide = b.pad(
+                b.reshape(x, shape),
+                [0] * len(shape),
+                [step - 1 if k == d + 1 else 0 for k in range(len(shape))],
+            )
             x = b.reshape(wide, [*x.shape[:d], length * step, *x.shape[d + 1 :]])
             x = b.narrow(x, d, 0, (length - 1) * step + 1)
         before.append(start)
@@ -321,7 +337,10 @@ def slice_backward(grad: Value, size: tuple, starts: tuple, steps: tuple) -> Val
 
 @slice_backward.vjp("grad")
 def _(g, grad_layout, starts, steps):  # type: ignore[no-untyped-def]
-    index = tuple(slice(s, s + (n - 1) * st + 1 if n else s, st) for s, st, n in zip(starts, steps, grad_layout.shape))
+    index = tuple(
+        slice(s, s + (n - 1) * st + 1 if n else s, st)
+        for s, st, n in zip(starts, steps, grad_layout.shape)
+    )
     return g[index]
 
 
@@ -370,7 +389,9 @@ def _(g, input_layout):  # type: ignore[no-untyped-def]
 @op("", elementwise=True)
 def real_part(input: Value) -> Value:
     """The real part, as values of their own."""
-    return Node("real", (input,), input.shape, input.dtype.real) if input.dtype.is_complex else input
+    return (
+        Node("real", (input,), input.shape, input.dtype.real) if input.dtype.is_complex else input
+    )
 
 
 @real_part.vjp("input")
@@ -404,7 +425,7 @@ conj = conj_physical
 
 
 @op("torch", elementwise=True)
-def complex(real: Value, imag: Value) -> Value:  # noqa: A001 - PyTorch's name
+def complex(real: Value, imag: Value) -> Value:
     """real + 1j * imag."""
     if real.dtype is not imag.dtype:
         raise RuntimeError(
@@ -431,7 +452,14 @@ def arange_row(start: Scalar, step: Scalar, length: int, dtype: dtype) -> Value:
     if dtype.kind == "int":
         return b.cast(b.add(start, b.mul(index, step)), dtype)
     wide = b.cast(index, dtypes.float64)
-    return b.cast(b.binary("add", b.cast(start, dtypes.float64), b.binary("mul", b.cast(step, dtypes.float64), wide)), dtype)
+    return b.cast(
+        b.binary(
+            "add",
+            b.cast(start, dtypes.float64),
+            b.binary("mul", b.cast(step, dtypes.float64), wide),
+        ),
+        dtype,
+    )
 
 
 @op("")
@@ -465,11 +493,15 @@ def cat(tensors: Values, dim: int = 0) -> Value:
     if not kept:
         return nodes[0]
     if any(x.ndim == 0 for x in kept):
-        raise RuntimeError(f"zero-dimensional tensor (at position {[x.ndim for x in nodes].index(0)}) cannot be concatenated")
+        raise RuntimeError(
+            f"zero-dimensional tensor (at position {[x.ndim for x in nodes].index(0)}) cannot be concatenated"
+        )
     axis = b.normalize_axis(dim, kept[0].ndim)
     for k, x in enumerate(kept):
         if x.ndim != kept[0].ndim:
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {kept[0].ndim} and {x.ndim}")
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {kept[0].ndim} and {x.ndim}"
+            )
         for d, (n, m) in enumerate(zip(kept[0].shape, x.shape)):
             if d != axis and n != m:
                 raise RuntimeError(
@@ -508,11 +540,21 @@ neg.test(_one, np.negative)
 cast.test(lambda make: [((make(3), dtypes.float64), {})], lambda x, dtype: x.astype(dtype.numpy))
 clone.test(_one, np.copy)
 contiguous.test(_one, np.copy)
-copy.test(lambda make: [((make(3, 4), make(4)), {})], lambda x, y: np.broadcast_to(y, x.shape).copy())
+copy.test(
+    lambda make: [((make(3, 4), make(4)), {})], lambda x, y: np.broadcast_to(y, x.shape).copy()
+)
 fill.test(lambda make: [((make(3, 4), make()), {})], lambda x, v: np.full(x.shape, v))
-full.test(lambda make: [(((2, 3), 1.5, dtypes.float64), {})], lambda size, value, dtype: np.full(size, value, dtype.numpy))
-sum_to.test(lambda make: [((make(4, 3, 2), (3, 1)), {})], lambda x, size: x.sum(0).sum(-1, keepdims=True))
-sum.test(lambda make: [((make(4, 3, 2), (0, 2), True), {}), ((make(5),), {})], lambda x, dim=None, keepdim=False: x.sum(dim, keepdims=keepdim))
+full.test(
+    lambda make: [(((2, 3), 1.5, dtypes.float64), {})],
+    lambda size, value, dtype: np.full(size, value, dtype.numpy),
+)
+sum_to.test(
+    lambda make: [((make(4, 3, 2), (3, 1)), {})], lambda x, size: x.sum(0).sum(-1, keepdims=True)
+)
+sum.test(
+    lambda make: [((make(4, 3, 2), (0, 2), True), {}), ((make(5),), {})],
+    lambda x, dim=None, keepdim=False: x.sum(dim, keepdims=keepdim),
+)
 where.test(lambda make: [((make(3, 4, dtype=bool), make(3, 4), make(4)), {})], np.where)
 stack.test(lambda make: [(([make(3, 2), make(3, 2)], 1), {})], np.stack)
 cat.test(lambda make: [(([make(3, 2), make(3, 5)], 1), {})], _numpy_cat)

@@ -54,116 +54,215 @@ def _each(function: Callable[[float], float]) -> Callable:
     return lambda x: np.vectorize(function, otypes=[np.float64])(x)
 
 
-# --- exponentials and logarithms ----------------------------------------------------------------------------------
+# --- exponentials and logarithms ----------------------------------------------------------------
 
 exp = _function(
-    "exp", "e to the power x", lambda g, out: g * conjugate(out),
-    np.exp, (-2, 2), ("0., 1.", "1.0000, 2.7183"),
-)  # fmt: skip
+    "exp",
+    "e to the power x",
+    lambda g, out: g * conjugate(out),
+    np.exp,
+    (-2, 2),
+    ("0., 1.", "1.0000, 2.7183"),
+)
 exp2 = _function(
-    "exp2", "2 to the power x", lambda g, out: g * conjugate(out) * math.log(2.0),
-    np.exp2, (-2, 2), ("0., 3.", "1., 8."), "torch Tensor special",
-)  # fmt: skip
+    "exp2",
+    "2 to the power x",
+    lambda g, out: g * conjugate(out) * math.log(2.0),
+    np.exp2,
+    (-2, 2),
+    ("0., 3.", "1., 8."),
+    "torch Tensor special",
+)
 expm1 = _function(
-    "expm1", "e to the power x, minus one, accurate near zero", lambda g, out: g * (conjugate(out) + 1),
-    np.expm1, (-2, 2), ("0., 1.", "0.0000, 1.7183"), "torch Tensor special",
-)  # fmt: skip
+    "expm1",
+    "e to the power x, minus one, accurate near zero",
+    lambda g, out: g * (conjugate(out) + 1),
+    np.expm1,
+    (-2, 2),
+    ("0., 1.", "0.0000, 1.7183"),
+    "torch Tensor special",
+)
 log = _function(
-    "log", "the natural logarithm", lambda g, input: g / conjugate(input),
-    np.log, (0.2, 3), ("1., 2.", "0.0000, 0.6931"),
-)  # fmt: skip
+    "log",
+    "the natural logarithm",
+    lambda g, input: g / conjugate(input),
+    np.log,
+    (0.2, 3),
+    ("1., 2.", "0.0000, 0.6931"),
+)
 log2 = _function(
-    "log2", "the logarithm to base 2", lambda g, input: g / (conjugate(input) * math.log(2.0)),
-    np.log2, (0.2, 3), ("1., 8.", "0., 3."),
-)  # fmt: skip
+    "log2",
+    "the logarithm to base 2",
+    lambda g, input: g / (conjugate(input) * math.log(2.0)),
+    np.log2,
+    (0.2, 3),
+    ("1., 8.", "0., 3."),
+)
 log10 = _function(
-    "log10", "the logarithm to base 10", lambda g, input: g / (conjugate(input) * math.log(10.0)),
-    np.log10, (0.2, 3), ("1., 100.", "0., 2."),
-)  # fmt: skip
+    "log10",
+    "the logarithm to base 10",
+    lambda g, input: g / (conjugate(input) * math.log(10.0)),
+    np.log10,
+    (0.2, 3),
+    ("1., 100.", "0., 2."),
+)
 log1p = _function(
-    "log1p", "the natural logarithm of 1 + x, accurate near zero", lambda g, input: g / (conjugate(input) + 1),
-    np.log1p, (-0.8, 3), ("0., 1.", "0.0000, 0.6931"), "torch Tensor special",
-)  # fmt: skip
+    "log1p",
+    "the natural logarithm of 1 + x, accurate near zero",
+    lambda g, input: g / (conjugate(input) + 1),
+    np.log1p,
+    (-0.8, 3),
+    ("0., 1.", "0.0000, 0.6931"),
+    "torch Tensor special",
+)
 
-# --- trigonometry -------------------------------------------------------------------------------------------------
+# --- trigonometry -------------------------------------------------------------------------------
 
 sin = _function(
-    "sin", "the sine", lambda g, input: g * conjugate(cos(input)),
-    np.sin, (-4, 4), ("0., 1.", "0.0000, 0.8415"),
-)  # fmt: skip
+    "sin",
+    "the sine",
+    lambda g, input: g * conjugate(cos(input)),
+    np.sin,
+    (-4, 4),
+    ("0., 1.", "0.0000, 0.8415"),
+)
 cos = _function(
-    "cos", "the cosine", lambda g, input: -(g * conjugate(sin(input))),
-    np.cos, (-4, 4), ("0., 1.", "1.0000, 0.5403"),
-)  # fmt: skip
+    "cos",
+    "the cosine",
+    lambda g, input: -(g * conjugate(sin(input))),
+    np.cos,
+    (-4, 4),
+    ("0., 1.", "1.0000, 0.5403"),
+)
 tan = _function(
-    "tan", "the tangent", lambda g, out: g * conjugate(out * out + 1),
-    np.tan, (-1.2, 1.2), ("0., 1.", "0.0000, 1.5574"),
-)  # fmt: skip
+    "tan",
+    "the tangent",
+    lambda g, out: g * conjugate(out * out + 1),
+    np.tan,
+    (-1.2, 1.2),
+    ("0., 1.", "0.0000, 1.5574"),
+)
 asin = _function(
-    "asin", "the angle in [-pi/2, pi/2] of a sine", lambda g, input: g * conjugate(rsqrt(1 - input * input)),
-    np.arcsin, (-0.9, 0.9), ("0., 1.", "0.0000, 1.5708"),
-)  # fmt: skip
+    "asin",
+    "the angle in [-pi/2, pi/2] of a sine",
+    lambda g, input: g * conjugate(rsqrt(1 - input * input)),
+    np.arcsin,
+    (-0.9, 0.9),
+    ("0., 1.", "0.0000, 1.5708"),
+)
 acos = _function(
-    "acos", "the angle in [0, pi] of a cosine", lambda g, input: -(g * conjugate(rsqrt(1 - input * input))),
-    np.arccos, (-0.9, 0.9), ("0., 1.", "1.5708, 0.0000"),
-)  # fmt: skip
+    "acos",
+    "the angle in [0, pi] of a cosine",
+    lambda g, input: -(g * conjugate(rsqrt(1 - input * input))),
+    np.arccos,
+    (-0.9, 0.9),
+    ("0., 1.", "1.5708, 0.0000"),
+)
 atan = _function(
-    "atan", "the angle in (-pi/2, pi/2) of a tangent", lambda g, input: g / conjugate(input * input + 1),
-    np.arctan, (-3, 3), ("0., 1.", "0.0000, 0.7854"),
-)  # fmt: skip
+    "atan",
+    "the angle in (-pi/2, pi/2) of a tangent",
+    lambda g, input: g / conjugate(input * input + 1),
+    np.arctan,
+    (-3, 3),
+    ("0., 1.", "0.0000, 0.7854"),
+)
 sinh = _function(
-    "sinh", "the hyperbolic sine", lambda g, input: g * conjugate(cosh(input)),
-    np.sinh, (-2, 2), ("0., 1.", "0.0000, 1.1752"),
-)  # fmt: skip
+    "sinh",
+    "the hyperbolic sine",
+    lambda g, input: g * conjugate(cosh(input)),
+    np.sinh,
+    (-2, 2),
+    ("0., 1.", "0.0000, 1.1752"),
+)
 cosh = _function(
-    "cosh", "the hyperbolic cosine", lambda g, input: g * conjugate(sinh(input)),
-    np.cosh, (-2, 2), ("0., 1.", "1.0000, 1.5431"),
-)  # fmt: skip
+    "cosh",
+    "the hyperbolic cosine",
+    lambda g, input: g * conjugate(sinh(input)),
+    np.cosh,
+    (-2, 2),
+    ("0., 1.", "1.0000, 1.5431"),
+)
 tanh = _function(
-    "tanh", "the hyperbolic tangent", lambda g, out: tanh_backward(g, out),
-    np.tanh, (-2, 2), ("0., 1.", "0.0000, 0.7616"), "torch Tensor nn.functional",
-)  # fmt: skip
+    "tanh",
+    "the hyperbolic tangent",
+    lambda g, out: tanh_backward(g, out),
+    np.tanh,
+    (-2, 2),
+    ("0., 1.", "0.0000, 0.7616"),
+    "torch Tensor nn.functional",
+)
 asinh = _function(
-    "asinh", "the inverse of the hyperbolic sine", lambda g, input: g * conjugate(rsqrt(input * input + 1)),
-    np.arcsinh, (-3, 3), ("0., 1.", "0.0000, 0.8814"),
-)  # fmt: skip
+    "asinh",
+    "the inverse of the hyperbolic sine",
+    lambda g, input: g * conjugate(rsqrt(input * input + 1)),
+    np.arcsinh,
+    (-3, 3),
+    ("0., 1.", "0.0000, 0.8814"),
+)
 acosh = _function(
-    "acosh", "the inverse of the hyperbolic cosine",
+    "acosh",
+    "the inverse of the hyperbolic cosine",
     lambda g, input: g * conjugate(rsqrt(input - 1) * rsqrt(input + 1)),
-    np.arccosh, (1.2, 4), ("1., 2.", "0.0000, 1.3170"),
-)  # fmt: skip
+    np.arccosh,
+    (1.2, 4),
+    ("1., 2.", "0.0000, 1.3170"),
+)
 atanh = _function(
-    "atanh", "the inverse of the hyperbolic tangent", lambda g, input: g / conjugate(1 - input * input),
-    np.arctanh, (-0.9, 0.9), ("0., 0.5", "0.0000, 0.5493"),
-)  # fmt: skip
+    "atanh",
+    "the inverse of the hyperbolic tangent",
+    lambda g, input: g / conjugate(1 - input * input),
+    np.arctanh,
+    (-0.9, 0.9),
+    ("0., 0.5", "0.0000, 0.5493"),
+)
 
-# --- roots and reciprocals ----------------------------------------------------------------------------------------
+# --- roots and reciprocals ----------------------------------------------------------------------
 
 sqrt = _function(
-    "sqrt", "the square root", lambda g, out: g / (conjugate(out) * 2),
-    np.sqrt, (0.2, 4), ("4., 9.", "2., 3."),
-)  # fmt: skip
+    "sqrt",
+    "the square root",
+    lambda g, out: g / (conjugate(out) * 2),
+    np.sqrt,
+    (0.2, 4),
+    ("4., 9.", "2., 3."),
+)
 rsqrt = _function(
-    "rsqrt", "one over the square root", lambda g, out: g * conjugate(out * out * out) * -0.5,
-    lambda x: 1 / np.sqrt(x), (0.2, 4), ("4., 16.", "0.5000, 0.2500"),
-)  # fmt: skip
+    "rsqrt",
+    "one over the square root",
+    lambda g, out: g * conjugate(out * out * out) * -0.5,
+    lambda x: 1 / np.sqrt(x),
+    (0.2, 4),
+    ("4., 16.", "0.5000, 0.2500"),
+)
 reciprocal = _function(
-    "reciprocal", "one over x", lambda g, out: -(g * conjugate(out * out)),
-    np.reciprocal, (0.5, 3), ("2., 4.", "0.5000, 0.2500"),
-)  # fmt: skip
+    "reciprocal",
+    "one over x",
+    lambda g, out: -(g * conjugate(out * out)),
+    np.reciprocal,
+    (0.5, 3),
+    ("2., 4.", "0.5000, 0.2500"),
+)
 
-# --- error and gamma functions, sigmoid ---------------------------------------------------------------------------
+# --- error and gamma functions, sigmoid ---------------------------------------------------------
 
 erf = _function(
-    "erf", "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x",
+    "erf",
+    "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x",
     lambda g, input: g * (exp(-(input * input)) * (2.0 / math.sqrt(math.pi))),
-    _each(math.erf), (-2, 2), ("0., 1.", "0.0000, 0.8427"), "torch Tensor special",
-)  # fmt: skip
+    _each(math.erf),
+    (-2, 2),
+    ("0., 1.", "0.0000, 0.8427"),
+    "torch Tensor special",
+)
 erfc = _function(
-    "erfc", "1 - erf(x), accurate where that is small",
+    "erfc",
+    "1 - erf(x), accurate where that is small",
     lambda g, input: g * (exp(-(input * input)) * (-2.0 / math.sqrt(math.pi))),
-    _each(math.erfc), (-2, 2), ("0., 1.", "1.0000, 0.1573"), "torch Tensor special",
-)  # fmt: skip
+    _each(math.erfc),
+    (-2, 2),
+    ("0., 1.", "1.0000, 0.1573"),
+    "torch Tensor special",
+)
 
 
 def _erfinv_reference(y: np.ndarray) -> np.ndarray:
@@ -177,14 +276,22 @@ def _erfinv_reference(y: np.ndarray) -> np.ndarray:
 
 
 erfinv = _function(
-    "erfinv", "the inverse of erf on (-1, 1)",
+    "erfinv",
+    "the inverse of erf on (-1, 1)",
     lambda g, out: g * (exp(out * out) * (math.sqrt(math.pi) / 2.0)),
-    _erfinv_reference, (-0.9, 0.9), ("0., 0.5", "0.0000, 0.4769"), "torch Tensor special",
-)  # fmt: skip
+    _erfinv_reference,
+    (-0.9, 0.9),
+    ("0., 0.5", "0.0000, 0.4769"),
+    "torch Tensor special",
+)
 lgamma = _function(
-    "lgamma", "the logarithm of the absolute value of the gamma function", lambda g, input: g * digamma(input),
-    _each(math.lgamma), (0.3, 5), ("1., 3.", "0.0000, 0.6931"),
-)  # fmt: skip
+    "lgamma",
+    "the logarithm of the absolute value of the gamma function",
+    lambda g, input: g * digamma(input),
+    _each(math.lgamma),
+    (0.3, 5),
+    ("1., 3.", "0.0000, 0.6931"),
+)
 
 
 def _digamma_derivative(g, input):  # type: ignore[no-untyped-def]
@@ -200,13 +307,23 @@ def _digamma_reference(x: np.ndarray) -> np.ndarray:
 
 
 digamma = _function(
-    "digamma", "the derivative of the logarithm of the gamma function", _digamma_derivative,
-    _digamma_reference, (0.6, 5), ("1., 2.", "-0.5772,  0.4228"), "torch Tensor special",
-)  # fmt: skip
+    "digamma",
+    "the derivative of the logarithm of the gamma function",
+    _digamma_derivative,
+    _digamma_reference,
+    (0.6, 5),
+    ("1., 2.", "-0.5772,  0.4228"),
+    "torch Tensor special",
+)
 sigmoid = _function(
-    "sigmoid", "1 / (1 + exp(-x))", lambda g, out: sigmoid_backward(g, out),
-    lambda x: 1 / (1 + np.exp(-x)), (-4, 4), ("0., 2.", "0.5000, 0.8808"), "torch Tensor nn.functional",
-)  # fmt: skip
+    "sigmoid",
+    "1 / (1 + exp(-x))",
+    lambda g, out: sigmoid_backward(g, out),
+    lambda x: 1 / (1 + np.exp(-x)),
+    (-4, 4),
+    ("0., 2.", "0.5000, 0.8808"),
+    "torch Tensor nn.functional",
+)
 
 
 @op("", elementwise=True)
@@ -233,11 +350,11 @@ def _(g, grad, output):  # type: ignore[no-untyped-def]
     return tanh_backward(g, output), g * conjugate(grad) * output * -2
 
 
-_with_output = lambda make: [((make(3, 4), make(3, 4, low=0.1, high=0.9)), {})]  # noqa: E731
+_with_output = lambda make: [((make(3, 4), make(3, 4, low=0.1, high=0.9)), {})]
 sigmoid_backward.test(_with_output, lambda g, y: g * y * (1 - y))
 tanh_backward.test(_with_output, lambda g, y: g * (1 - y**2))
 
-# --- angles and squares -------------------------------------------------------------------------------------------
+# --- angles and squares -------------------------------------------------------------------------
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
@@ -315,7 +432,9 @@ def sinc(input: Value) -> Value:
 
 @sinc.vjp("input")
 def _(g, input):  # type: ignore[no-untyped-def]
-    near = abs(input) < 0.3  # there the difference below cancels: the power series is summed instead
+    near = (
+        abs(input) < 0.3
+    )  # there the difference below cancels: the power series is summed instead
     x = where(near, 1.0, input) * math.pi
     slope = (cos(x) - sin(x) / x) / x * math.pi
     angle = input * math.pi
@@ -329,7 +448,7 @@ def _(g, input):  # type: ignore[no-untyped-def]
 sinc.test(one(-3, 3), np.sinc)
 
 
-# --- whole parts --------------------------------------------------------------------------------------------------
+# --- whole parts --------------------------------------------------------------------------------
 
 
 def _whole(name: str, meaning: str, reference: Callable, example: tuple[str, str]) -> Op:
@@ -349,7 +468,11 @@ def _whole(name: str, meaning: str, reference: Callable, example: tuple[str, str
     >>> rl.{name}(rl.tensor([{example[0]}]))
     tensor([{example[1]}])
     """
-    row = op("torch Tensor special" if name == "round" else "torch Tensor", inplace=True, elementwise=True)(body)
+    row = op(
+        "torch Tensor special" if name == "round" else "torch Tensor",
+        inplace=True,
+        elementwise=True,
+    )(body)
     row.vjp("input")(zeros_like)
     row.test(one(-3, 3), reference)
     return row

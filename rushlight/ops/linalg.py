@@ -20,7 +20,7 @@ from ..graph import build as b
 from ..graph.host import host_function
 from ..graph.node import Node
 from .common import TYPE_NAMES, conjugate
-from .core import where
+from .core import cat
 from .matmul import matmul
 from .movement import diag_embed, tril, triu
 from .registry import Value, op
@@ -147,8 +147,7 @@ def matrix_cofactors(x: np.ndarray) -> tuple:
     u, s, vh = np.linalg.svd(x)
     n = s.shape[-1]
     others = np.stack([np.prod(np.delete(s, k, -1), -1) for k in range(n)], -1) if n else s
-    sign = np.linalg.det(np.conj(u @ vh)) if n else np.ones(x.shape[:-2])
-    return (np.conj(sign)[..., None, None] * np.conj((u * others[..., None, :]) @ vh) if n else x,)
+    return (np.linalg.det(u @ vh)[..., None, None] * np.conj((u * others[..., None, :]) @ vh),)
 
 
 @op("", grad_name="CofactorBackward0")
@@ -165,7 +164,7 @@ def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
 @cofactors.vjp("A")
 def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
     turned = adjoint(inv(A))
-    share = (g * PLACE).sum((-2, -1), True)
+    share = (g * turned).sum((-2, -1), True)
     inner = matmul(turned, matmul(g.transpose(-2, -1), turned))
     return conjugate(det(A)).unsqueeze(-1).unsqueeze(-1) * (turned * share - inner)
 
@@ -264,8 +263,6 @@ def _(g0, g1, out0, out1, complete):  # type: ignore[no-untyped-def]
     tail = matmul(out0, out1.narrow(-1, m, n - m))  # the columns of A beyond the square ones
     to_tail = matmul(out0, wide)
     to_square = _towards_qr(g0 + matmul(tail, adjoint(wide)), g1.narrow(-1, 0, m), out0, square)
-    from .core import cat
-
     return cat([to_square, to_tail], g0.ndim - 1)
 
 
@@ -456,10 +453,61 @@ def matrix_exp(A: Value) -> Value:  # noqa: N803
 
 @matrix_exp.vjp("A")
 def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
-    from .core import cat
-
     n = A.shape[-1]
     turned = adjoint(A)
     above, below = cat([turned, g], -1 % A.ndim), cat([turned * 0, turned], -1 % A.ndim)
     whole = matrix_exp(cat([above, below], -2 % A.ndim))
     return whole.narrow(-2, 0, n).narrow(-1, n, n)
+
+
+# --- samples: factors are unique up to signs, so the references are what they must multiply to or LAPACK itself ------
+
+
+def _positive(make: Callable) -> np.ndarray:
+    x = make(2, 3, 3)
+    return np.asarray(x @ np.swapaxes(x, -1, -2) + 2 * np.eye(3))
+
+
+def _regular(make: Callable) -> np.ndarray:
+    return np.asarray(make(2, 3, 3) + 3 * np.eye(3))
+
+
+def _numpy_cofactors(x: np.ndarray) -> np.ndarray:
+    """By definition: signed determinants of what is left without a row and a column."""
+    made = np.empty_like(x)
+    for at in np.ndindex(*x.shape):
+        minor = np.delete(np.delete(x[at[:-2]], at[-2], 0), at[-1], 1)
+        made[at] = (-1) ** (at[-1] + at[-2]) * np.linalg.det(minor)
+    return made
+
+
+def _numpy_permutation(pivots: np.ndarray, rows: int, dtype: Any) -> np.ndarray:
+    made = np.stack([np.eye(rows)] * len(pivots))
+    for matrix, exchanges in zip(made, pivots):
+        for k, other in reversed(list(enumerate(exchanges))):
+            matrix[[k, other - 1]] = matrix[[other - 1, k]]
+    return made
+
+
+inv.test(lambda make: [((_regular(make),), {})], np.linalg.inv)
+solve_matrix.test(lambda make: [((_regular(make), make(2, 3, 2)), {}), ((_regular(make)[0], make(4, 3, 1)), {})], np.linalg.solve)
+solve_triangular_matrix.test(
+    lambda make: [((_regular(make), make(2, 3, 2), True, False), {}), ((_regular(make), make(2, 3, 2), False, True), {})],
+    lambda a, y, upper, unit: np.linalg.solve(
+        (np.triu(a, 1) if upper else np.tril(a, -1)) + np.eye(3) * (1 if unit else a), y
+    ),
+)
+det.test(lambda make: [((_regular(make),), {})], np.linalg.det)
+cofactors.test(lambda make: [((_regular(make),), {})], _numpy_cofactors)
+slogdet.test(lambda make: [((_regular(make),), {})], lambda x: tuple(np.linalg.slogdet(x)))
+cholesky_lower.test(lambda make: [((_positive(make),), {})], np.linalg.cholesky)
+qr_factors.test(lambda make: [((make(2, 4, 3), False), {}), ((make(3, 5), True), {})],
+                lambda x, complete: tuple(np.linalg.qr(x, "complete" if complete else "reduced")))  # fmt: skip
+eigh_factors.test(lambda make: [((_positive(make), True), {})], lambda x, lower: tuple(np.linalg.eigh(x)))
+svd_factors.test(lambda make: [((make(2, 4, 3), False), {}), ((make(3, 4), False), {})], lambda x, full: tuple(np.linalg.svd(x, full)))
+eig_factors.test(lambda make: [((_regular(make),), {})], lambda x: tuple(v.astype(np.complex128) for v in np.linalg.eig(x)))
+lu_packed.test(lambda make: [((_regular(make)[:1] * 1.0,), {})], None)
+permutation_matrix.test(
+    lambda make: [((np.array([[2, 3, 3], [1, 3, 3]], np.int32), 3, dtypes.float64), {})], _numpy_permutation
+)
+matrix_exp.test(lambda make: [((make(2, 3, 3),), {}), ((10 * make(1, 2, 2),), {})], None)

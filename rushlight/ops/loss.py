@@ -29,7 +29,9 @@ REDUCTIONS = ("none", "mean", "sum")
 def check_reduction(reduction: str) -> None:
     """ValueError for a word that names no reduction."""
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction} is not a valid value for reduction: it is one of {', '.join(REDUCTIONS)}")
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction: it is one of {', '.join(REDUCTIONS)}"
+        )
 
 
 def _operands(name: str, *operands: Value) -> list[Node]:
@@ -69,7 +71,7 @@ def _joined(loss: np.ndarray, reduction: str) -> np.ndarray:
     return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
-# --- distances ----------------------------------------------------------------------------------------------------
+# --- distances ----------------------------------------------------------------------------------
 
 
 @op("", elementwise=True, grad_name="MseLossBackward0")
@@ -99,7 +101,9 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
 
 
 @op("", elementwise=True)
-def smooth_l1_loss(input: Value, target: Value, reduction: str = "mean", beta: float = 1.0) -> Value:
+def smooth_l1_loss(
+    input: Value, target: Value, reduction: str = "mean", beta: float = 1.0
+) -> Value:
     """d^2 / (2 beta) where d = |input - target| < beta, d - beta / 2 elsewhere (Girshick, arXiv 1504.08083)."""
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
@@ -126,7 +130,12 @@ def huber_loss(input: Value, target: Value, reduction: str = "mean", delta: floa
     x, y = _operands("huber_cpu", input, target)
     distance = absolute(x - y)
     far = (distance - 0.5 * delta) * delta
-    return _reduced(b.where(b.binary("le", distance, delta), distance * distance * 0.5, far), reduction, input, target)
+    return _reduced(
+        b.where(b.binary("le", distance, delta), distance * distance * 0.5, far),
+        reduction,
+        input,
+        target,
+    )
 
 
 @huber_loss.vjp("input", "target")
@@ -147,13 +156,16 @@ def _huber_reference(x: Any, y: Any, reduction: str, delta: float = 1.0) -> Any:
 
 
 mse_loss.test(
-    lambda make: [*_each(make), ((make(3, 4), make(4)), {})], lambda x, y, r="mean": _joined((x - y) ** 2, r)
+    lambda make: [*_each(make), ((make(3, 4), make(4)), {})],
+    lambda x, y, r="mean": _joined((x - y) ** 2, r),
 )
 l1_loss.test(_each, lambda x, y, r: _joined(np.abs(x - y), r))
-smooth_l1_loss.test(lambda make: [*_each(make), ((make(9), make(9), "sum", 0.5), {})], _smooth_reference)
+smooth_l1_loss.test(
+    lambda make: [*_each(make), ((make(9), make(9), "sum", 0.5), {})], _smooth_reference
+)
 huber_loss.test(lambda make: [*_each(make), ((make(9), make(9), "sum", 0.5), {})], _huber_reference)
 
-# --- binary cross entropies ---------------------------------------------------------------------------------------
+# --- binary cross entropies ---------------------------------------------------------------------
 
 
 @op("", elementwise=True)
@@ -191,7 +203,11 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
 
 @op("", elementwise=True)
 def binary_cross_entropy_with_logits(
-    input: Value, target: Value, weight: Value | None = None, pos_weight: Value | None = None, reduction: str = "mean"
+    input: Value,
+    target: Value,
+    weight: Value | None = None,
+    pos_weight: Value | None = None,
+    reduction: str = "mean",
 ) -> Value:
     """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x), p = `pos_weight`, times `weight`, without overflow."""
     x, t = _operands("binary_cross_entropy_with_logits", input, target)
@@ -253,16 +269,20 @@ def _bce_reference(x: Any, t: Any, weight: Any = None, reduction: str = "mean") 
     return _joined(loss, reduction)
 
 
-def _logit_reference(x: Any, t: Any, weight: Any = None, pos: Any = None, reduction: str = "mean") -> Any:
+def _logit_reference(
+    x: Any, t: Any, weight: Any = None, pos: Any = None, reduction: str = "mean"
+) -> Any:
     s = 1 / (1 + np.exp(-x))
-    loss = -((1 if pos is None else pos) * t * np.log(s) + (1 - t) * np.log(1 - s)) * (1 if weight is None else weight)
+    loss = -((1 if pos is None else pos) * t * np.log(s) + (1 - t) * np.log(1 - s)) * (
+        1 if weight is None else weight
+    )
     return _joined(loss, reduction)
 
 
 binary_cross_entropy.test(_bce_samples, _bce_reference)
 binary_cross_entropy_with_logits.test(_logit_samples, _logit_reference)
 
-# --- divergence ---------------------------------------------------------------------------------------------------
+# --- divergence ---------------------------------------------------------------------------------
 
 
 @op("", elementwise=True, grad_name="KlDivBackward0")
@@ -288,9 +308,9 @@ def _(g, input, target, reduction, log_target):  # type: ignore[no-untyped-def]
 
 
 def _kl_samples(make: Callable) -> list:
-    return [((make(3, 4), make(3, 4, low=0.1, high=0.9), reduction), {}) for reduction in REDUCTIONS] + [
-        ((make(3, 4), make(3, 4), "sum", True), {})
-    ]
+    return [
+        ((make(3, 4), make(3, 4, low=0.1, high=0.9), reduction), {}) for reduction in REDUCTIONS
+    ] + [((make(3, 4), make(3, 4), "sum", True), {})]
 
 
 def _kl_reference(x: Any, t: Any, reduction: str = "mean", log_target: bool = False) -> Any:

@@ -15,7 +15,6 @@ from . import load_families
 from .families import FAMILY_OF
 from .registry import TABLE
 
-
 FUNCTIONS: list[Callable[[str], Any]] = []  # how the tensor layer finds a public function by name
 
 

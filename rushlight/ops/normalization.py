@@ -36,7 +36,13 @@ def _statistics(x: Node, axes: Shape, centered: bool) -> tuple[Node, Node]:
 
 
 def _scaled(
-    x: Node, centre: Node, invstd: Node, weight: Value | None, bias: Value | None, affine: Shape, centered: bool
+    x: Node,
+    centre: Node,
+    invstd: Node,
+    weight: Value | None,
+    bias: Value | None,
+    affine: Shape,
+    centered: bool,
 ) -> Node:
     """(x - centre) * invstd * weight + bias: one scale and one shift of each element."""
     scale = invstd if weight is None else invstd * b.reshape(opmath(weight), affine)
@@ -47,11 +53,22 @@ def _scaled(
 def _normalizer(kind: str, grad_name: str) -> Op:
     """The row `normalize_<kind>`; the rows differ in what PyTorch calls their gradients."""
 
-    @op("", name=f"normalize_{kind}", grad_name=grad_name, strides=None if kind == "layer" else lead_strides)
+    @op(
+        "",
+        name=f"normalize_{kind}",
+        grad_name=grad_name,
+        strides=None if kind == "layer" else lead_strides,
+    )
     def row(
-        input: Value, weight: Value | None, bias: Value | None, eps: Scalar, shape: Shape, axes: Shape, affine: Shape,
+        input: Value,
+        weight: Value | None,
+        bias: Value | None,
+        eps: Scalar,
+        shape: Shape,
+        axes: Shape,
+        affine: Shape,
         centered: bool = True,
-    ) -> tuple[Value, Value, Value]:  # fmt: skip
+    ) -> tuple[Value, Value, Value]:
         """(x - mean) / sqrt(variance + eps) * weight + bias, the mean, and 1 / sqrt(variance + eps)."""
         require_kind(f"{kind}_norm", input)
         x = b.reshape(opmath(input), shape)
@@ -63,7 +80,9 @@ def _normalizer(kind: str, grad_name: str) -> Op:
     @row.vjp("input", "weight", "bias")
     def _(g0, grads, out1, out2, input, weight, bias_layout, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
         made = normalize_backward(g0, input, weight, out1, out2, shape, axes, affine, centered)
-        through = _through_statistics(grads[1] if centered else None, grads[2], out1, out2, input, shape, axes)
+        through = _through_statistics(
+            grads[1] if centered else None, grads[2], out1, out2, input, shape, axes
+        )
         return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
 
     return row
@@ -97,9 +116,16 @@ def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
 
 @op("", strides=lead_strides)
 def normalize_backward(
-    grad: Value, input: Value, weight: Value | None, centre: Value, invstd: Value, shape: Shape, axes: Shape,
-    affine: Shape, centered: bool = True,
-) -> tuple[Value, Value, Value]:  # fmt: skip
+    grad: Value,
+    input: Value,
+    weight: Value | None,
+    centre: Value,
+    invstd: Value,
+    shape: Shape,
+    axes: Shape,
+    affine: Shape,
+    centered: bool = True,
+) -> tuple[Value, Value, Value]:
     """The gradients of input, weight and bias: with z = (x - mean) invstd and a = g weight,
 
     invstd (a - mean(a) - z mean(a z)),  sum g z,  sum g.
@@ -153,7 +179,7 @@ normalize_instance = _normalizer("instance", "InstanceNormBackward0")
 normalize_root = _normalizer("root", "FusedRmsNormBackward0")
 
 
-# --- batches --------------------------------------------------------------------------------------------------------
+# --- batches ------------------------------------------------------------------------------------
 
 
 def channel_shape(rank: int, channels: int) -> Shape:
@@ -168,9 +194,14 @@ def other_axes(rank: int) -> Shape:
 
 @op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
 def batch_norm_training(
-    input: Value, weight: Value | None, bias: Value | None, running_mean: Value | None, running_var: Value | None,
-    momentum: Scalar, eps: Scalar,
-) -> tuple[Value, ...]:  # fmt: skip
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value | None,
+    running_var: Value | None,
+    momentum: Scalar,
+    eps: Scalar,
+) -> tuple[Value, ...]:
     """Normalised over all dimensions but the channels; the batch's mean and 1 / sqrt(variance + eps); and, where running
     statistics are given, those moved by `momentum` towards the batch's (with the unbiased variance).
     """
@@ -194,7 +225,11 @@ def batch_norm_training(
 @batch_norm_training.vjp("input", "weight", "bias")
 def _(g0, grads, out1, out2, input, weight, bias_layout):  # type: ignore[no-untyped-def]
     """The running statistics are buffers: they take no part in gradients, as in PyTorch."""
-    shape, axes, affine = tuple(input.shape), other_axes(input.ndim), channel_shape(input.ndim, input.shape[1])
+    shape, axes, affine = (
+        tuple(input.shape),
+        other_axes(input.ndim),
+        channel_shape(input.ndim, input.shape[1]),
+    )
     made = normalize_backward(g0, input, weight, out1, out2, shape, axes, affine, True)
     through = _through_statistics(grads[1], grads[2], out1, out2, input, shape, axes)
     return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
@@ -202,7 +237,12 @@ def _(g0, grads, out1, out2, input, weight, bias_layout):  # type: ignore[no-unt
 
 @op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
 def batch_norm_evaluation(
-    input: Value, weight: Value | None, bias: Value | None, running_mean: Value, running_var: Value, eps: Scalar
+    input: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value,
+    running_var: Value,
+    eps: Scalar,
 ) -> Value:
     """(x - running_mean) / sqrt(running_var + eps) * weight + bias."""
     require_kind("batch_norm", input)
@@ -224,16 +264,25 @@ def _(g, input, weight, bias_layout, running_mean, running_var, eps):  # type: i
     return g * scale, to_weight, None if bias_layout is None else sum_(g, axes, False)
 
 
-# --- samples and references -----------------------------------------------------------------------------------------
+# --- samples and references ---------------------------------------------------------------------
 
 
 def _normal_reference(
-    x: Any, weight: Any, bias: Any, eps: float, shape: Shape, axes: Shape, affine: Shape, centered: bool = True
+    x: Any,
+    weight: Any,
+    bias: Any,
+    eps: float,
+    shape: Shape,
+    axes: Shape,
+    affine: Shape,
+    centered: bool = True,
 ) -> Any:
     v = x.reshape(shape)
     centre = v.mean(axes, keepdims=True) if centered else 0.0
     z = (v - centre) / np.sqrt(((v - centre) ** 2).mean(axes, keepdims=True) + eps)
-    y = z * (1 if weight is None else weight.reshape(affine)) + (0 if bias is None else bias.reshape(affine))
+    y = z * (1 if weight is None else weight.reshape(affine)) + (
+        0 if bias is None else bias.reshape(affine)
+    )
     return (y.reshape(x.shape),)
 
 
@@ -243,7 +292,10 @@ def _batch_reference(x: Any, w: Any, c: Any, rm: Any, rv: Any, momentum: float, 
     centre, biased = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     if rm is None:
         return made, centre, 1 / np.sqrt(biased + eps)
-    moved = (1 - momentum) * rm + momentum * x.mean(axes), (1 - momentum) * rv + momentum * x.var(axes, ddof=1)
+    moved = (
+        (1 - momentum) * rm + momentum * x.mean(axes),
+        (1 - momentum) * rv + momentum * x.var(axes, ddof=1),
+    )
     return made, centre, 1 / np.sqrt(biased + eps), *moved
 
 
@@ -259,8 +311,10 @@ def _seen(shape: Shape, axes: Shape, affine: Shape, centered: bool = True) -> Ca
     def samples(make: Callable) -> list:
         size = math.prod(affine)
         x = make(4, 6)
-        return [((x, make(size), make(size), 0.1, shape, axes, affine, centered), {}),
-                ((x, None, None, 0.1, shape, axes, affine, centered), {})]  # fmt: skip
+        return [
+            ((x, make(size), make(size), 0.1, shape, axes, affine, centered), {}),
+            ((x, None, None, 0.1, shape, axes, affine, centered), {}),
+        ]
 
     return samples
 
@@ -268,26 +322,43 @@ def _seen(shape: Shape, axes: Shape, affine: Shape, centered: bool = True) -> Ca
 def _backward_samples(make: Callable) -> list:
     cases = []
     for shape, axes, affine, centered in (
-        ((4, 6), (1,), (1, 6), True), ((4, 3, 2), (0, 2), (1, 3, 1), True), ((4, 6), (1,), (1, 6), False)
-    ):  # fmt: skip
+        ((4, 6), (1,), (1, 6), True),
+        ((4, 3, 2), (0, 2), (1, 3, 1), True),
+        ((4, 6), (1,), (1, 6), False),
+    ):
         x = make(4, 6)
         v = x.reshape(shape)
-        centre = v.mean(axes, keepdims=True) if centered else np.zeros(v.mean(axes, keepdims=True).shape)
+        centre = (
+            v.mean(axes, keepdims=True) if centered else np.zeros(v.mean(axes, keepdims=True).shape)
+        )
         invstd = 1 / np.sqrt(((v - centre) ** 2).mean(axes, keepdims=True) + 0.1)
         for weight in (make(math.prod(affine)), None):
-            cases.append(((make(4, 6), x, weight, centre, invstd, shape, axes, affine, centered), {}))
+            cases.append(
+                ((make(4, 6), x, weight, centre, invstd, shape, axes, affine, centered), {})
+            )
     return cases
 
 
 def _backward_reference(
-    g: Any, x: Any, weight: Any, centre: Any, invstd: Any, shape: Shape, axes: Shape, affine: Shape, centered: bool
-) -> Any:  # fmt: skip
+    g: Any,
+    x: Any,
+    weight: Any,
+    centre: Any,
+    invstd: Any,
+    shape: Shape,
+    axes: Shape,
+    affine: Shape,
+    centered: bool,
+) -> Any:
     """The input's gradient by central differences along every coordinate."""
     result, h = np.zeros_like(x), 1e-4
     for place in np.ndindex(x.shape):
         bump = np.zeros_like(x)
         bump[place] = h
-        f = [_normal_reference(x + k * bump, weight, None, 0.1, shape, axes, affine, centered)[0] for k in (-2, -1, 1, 2)]
+        f = [
+            _normal_reference(x + k * bump, weight, None, 0.1, shape, axes, affine, centered)[0]
+            for k in (-2, -1, 1, 2)
+        ]
         result[place] = (g * (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)).sum()
     return (result,)
 

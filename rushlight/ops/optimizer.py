@@ -50,7 +50,9 @@ class _Step:
         small = b.binary("lt", absolute(part), 0.5)
         return self.rounded(b.fma(b.where(small, part, part - 1), y - x, b.where(small, x, y)))
 
-    def gradient(self, grad: Value, param: Node, factor: Scalar, decay: bool, maximize: bool) -> Node:
+    def gradient(
+        self, grad: Value, param: Node, factor: Scalar, decay: bool, maximize: bool
+    ) -> Node:
         """The gradient of what is minimised, with the decay of the parameter added where that is asked for."""
         g = opmath(grad)
         g = -g if maximize else g
@@ -70,9 +72,18 @@ def sgd_step(
 
 @op("")
 def sgd_momentum_step(
-    param: Value, grad: Value, buf: Value, lr: Scalar, momentum: Scalar, dampening: Scalar, weight_decay: Scalar,
-    *, decay: bool, nesterov: bool, maximize: bool,
-) -> tuple[Value, Value]:  # fmt: skip
+    param: Value,
+    grad: Value,
+    buf: Value,
+    lr: Scalar,
+    momentum: Scalar,
+    dampening: Scalar,
+    weight_decay: Scalar,
+    *,
+    decay: bool,
+    nesterov: bool,
+    maximize: bool,
+) -> tuple[Value, Value]:
     """The parameter and the momentum buffer after a step (Sutskever et al., ICML 2013, as PyTorch defines it)."""
     step = _Step(param.dtype)
     p = opmath(param)
@@ -83,9 +94,17 @@ def sgd_momentum_step(
 
 
 def _moments(
-    step: _Step, param: Value, grad: Value, exp_avg: Value, exp_avg_sq: Value, beta1: Scalar, beta2: Scalar,
-    decay_by: Scalar, decay: str, maximize: bool,
-) -> tuple[Node, Node, Node]:  # fmt: skip
+    step: _Step,
+    param: Value,
+    grad: Value,
+    exp_avg: Value,
+    exp_avg_sq: Value,
+    beta1: Scalar,
+    beta2: Scalar,
+    decay_by: Scalar,
+    decay: str,
+    maximize: bool,
+) -> tuple[Node, Node, Node]:
     """The parameter after decay, and both running means."""
     p = opmath(param)
     g = step.gradient(grad, p, decay_by, decay == "coupled", maximize)
@@ -98,7 +117,13 @@ def _moments(
 
 
 def _adam_update(
-    step: _Step, p: Node, mean: Node, square: Node, step_size: Scalar, bias2_sqrt: Scalar, eps: Scalar
+    step: _Step,
+    p: Node,
+    mean: Node,
+    square: Node,
+    step_size: Scalar,
+    bias2_sqrt: Scalar,
+    eps: Scalar,
 ) -> Node:
     """p - step_size * mean / (sqrt(square) / bias2_sqrt + eps)"""
     root = step.rounded(sqrt(square))
@@ -109,34 +134,61 @@ def _adam_update(
 
 @op("")
 def adam_step(
-    param: Value, grad: Value, exp_avg: Value, exp_avg_sq: Value, step_size: Scalar, beta1: Scalar, beta2: Scalar,
-    bias2_sqrt: Scalar, eps: Scalar, decay_by: Scalar, *, decay: str, maximize: bool,
-) -> tuple[Value, Value, Value]:  # fmt: skip
+    param: Value,
+    grad: Value,
+    exp_avg: Value,
+    exp_avg_sq: Value,
+    step_size: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    bias2_sqrt: Scalar,
+    eps: Scalar,
+    decay_by: Scalar,
+    *,
+    decay: str,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
     """The parameter and both running means after a step of Adam (Kingma and Ba, arXiv 1412.6980).
 
     decay "none"; "coupled": decay_by is the weight decay, added to the gradient; "decoupled": decay_by is 1 - lr * weight
     decay and multiplies the parameter (Loshchilov and Hutter, arXiv 1711.05101).
     """
     step, type_ = _Step(param.dtype), param.dtype
-    p, mean, square = _moments(step, param, grad, exp_avg, exp_avg_sq, beta1, beta2, decay_by, decay, maximize)
+    p, mean, square = _moments(
+        step, param, grad, exp_avg, exp_avg_sq, beta1, beta2, decay_by, decay, maximize
+    )
     moved = _adam_update(step, p, mean, square, step_size, bias2_sqrt, eps)
     return b.cast(moved, type_), b.cast(mean, type_), b.cast(square, type_)
 
 
 @op("")
 def adam_amsgrad_step(
-    param: Value, grad: Value, exp_avg: Value, exp_avg_sq: Value, max_exp_avg_sq: Value, step_size: Scalar,
-    beta1: Scalar, beta2: Scalar, bias2_sqrt: Scalar, eps: Scalar, decay_by: Scalar, *, decay: str, maximize: bool,
-) -> tuple[Value, Value, Value, Value]:  # fmt: skip
+    param: Value,
+    grad: Value,
+    exp_avg: Value,
+    exp_avg_sq: Value,
+    max_exp_avg_sq: Value,
+    step_size: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    bias2_sqrt: Scalar,
+    eps: Scalar,
+    decay_by: Scalar,
+    *,
+    decay: str,
+    maximize: bool,
+) -> tuple[Value, Value, Value, Value]:
     """adam_step with the largest second mean so far in the denominator (Reddi et al., arXiv 1904.09237)."""
     step, type_ = _Step(param.dtype), param.dtype
-    p, mean, square = _moments(step, param, grad, exp_avg, exp_avg_sq, beta1, beta2, decay_by, decay, maximize)
+    p, mean, square = _moments(
+        step, param, grad, exp_avg, exp_avg_sq, beta1, beta2, decay_by, decay, maximize
+    )
     largest = b.binary("maximum", opmath(max_exp_avg_sq), square)
     moved = _adam_update(step, p, mean, largest, step_size, bias2_sqrt, eps)
     return b.cast(moved, type_), b.cast(mean, type_), b.cast(square, type_), b.cast(largest, type_)
 
 
-# --- gradients, for steps that are themselves differentiated ------------------------------------------------------
+# --- gradients, for steps that are themselves differentiated ------------------------------------
 
 
 @sgd_step.vjp("param", "grad")
@@ -150,10 +202,16 @@ def _(g0, g1, lr, momentum, dampening, weight_decay, decay, nesterov, maximize):
     step = g0 * -lr
     velocity = g1 + (step * momentum if nesterov else step)
     slope = velocity * (1 - dampening) + (step if nesterov else 0)
-    return (g0 + slope * weight_decay if decay else g0), (-slope if maximize else slope), velocity * momentum
+    return (
+        (g0 + slope * weight_decay if decay else g0),
+        (-slope if maximize else slope),
+        velocity * momentum,
+    )
 
 
-def _adam_slopes(g0: Any, g1: Any, mean: Any, square: Any, step_size: float, bias2_sqrt: float, eps: float) -> tuple:
+def _adam_slopes(
+    g0: Any, g1: Any, mean: Any, square: Any, step_size: float, bias2_sqrt: float, eps: float
+) -> tuple:
     """The gradients of the first mean, and of the second by way of the denominator."""
     root = sqrt(square)
     size = root / bias2_sqrt + eps
@@ -162,9 +220,17 @@ def _adam_slopes(g0: Any, g1: Any, mean: Any, square: Any, step_size: float, bia
 
 
 def _adam_inputs(
-    g0: Any, to_mean: Any, to_square: Any, param: Any, grad: Any, beta1: float, beta2: float, decay_by: float,
-    decay: str, maximize: bool,
-) -> tuple:  # fmt: skip
+    g0: Any,
+    to_mean: Any,
+    to_square: Any,
+    param: Any,
+    grad: Any,
+    beta1: float,
+    beta2: float,
+    decay_by: float,
+    decay: str,
+    maximize: bool,
+) -> tuple:
     """The gradients of the parameter, the gradient and both means, from those of the new means."""
     g = -grad if maximize else grad
     g = g + param * decay_by if decay == "coupled" else g
@@ -175,41 +241,103 @@ def _adam_inputs(
 
 
 @adam_step.vjp("param", "grad", "exp_avg", "exp_avg_sq")
-def _(g0, g1, g2, out1, out2, param, grad, step_size, beta1, beta2, bias2_sqrt, eps, decay_by, decay, maximize):  # type: ignore[no-untyped-def]
+def _(
+    g0,
+    g1,
+    g2,
+    out1,
+    out2,
+    param,
+    grad,
+    step_size,
+    beta1,
+    beta2,
+    bias2_sqrt,
+    eps,
+    decay_by,
+    decay,
+    maximize,
+):  # type: ignore[no-untyped-def]
     to_mean, to_square = _adam_slopes(g0, g1, out1, out2, step_size, bias2_sqrt, eps)
-    return _adam_inputs(g0, to_mean, g2 + to_square, param, grad, beta1, beta2, decay_by, decay, maximize)
+    return _adam_inputs(
+        g0, to_mean, g2 + to_square, param, grad, beta1, beta2, decay_by, decay, maximize
+    )
 
 
 @adam_amsgrad_step.vjp("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-def _(g0, g1, g2, g3, out1, out2, out3, max_exp_avg_sq, param, grad, step_size, beta1, beta2, bias2_sqrt, eps, decay_by, decay, maximize):  # type: ignore[no-untyped-def]  # fmt: skip
+def _(
+    g0,
+    g1,
+    g2,
+    g3,
+    out1,
+    out2,
+    out3,
+    max_exp_avg_sq,
+    param,
+    grad,
+    step_size,
+    beta1,
+    beta2,
+    bias2_sqrt,
+    eps,
+    decay_by,
+    decay,
+    maximize,
+):  # type: ignore[no-untyped-def]
     to_mean, to_largest = _adam_slopes(g0, g1, out1, out3, step_size, bias2_sqrt, eps)
     to_largest = g3 + to_largest
     grown = where(out2 > max_exp_avg_sq, 1.0, where(out2 == max_exp_avg_sq, 0.5, 0.0))
-    made = _adam_inputs(g0, to_mean, g2 + to_largest * grown, param, grad, beta1, beta2, decay_by, decay, maximize)
+    made = _adam_inputs(
+        g0, to_mean, g2 + to_largest * grown, param, grad, beta1, beta2, decay_by, decay, maximize
+    )
     return *made, to_largest * (1 - grown)
 
 
-# --- references ---------------------------------------------------------------------------------------------------
+# --- references ---------------------------------------------------------------------------------
 
 
-def _sgd_reference(param: Any, grad: Any, lr: float, weight_decay: float, *, decay: bool, maximize: bool) -> Any:
+def _sgd_reference(
+    param: Any, grad: Any, lr: float, weight_decay: float, *, decay: bool, maximize: bool
+) -> Any:
     g = (-grad if maximize else grad) + (weight_decay * param if decay else 0)
     return param - lr * g
 
 
 def _momentum_reference(
-    param: Any, grad: Any, buf: Any, lr: float, momentum: float, dampening: float, weight_decay: float,
-    *, decay: bool, nesterov: bool, maximize: bool,
-) -> Any:  # fmt: skip
+    param: Any,
+    grad: Any,
+    buf: Any,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    *,
+    decay: bool,
+    nesterov: bool,
+    maximize: bool,
+) -> Any:
     g = (-grad if maximize else grad) + (weight_decay * param if decay else 0)
     new = momentum * buf + (1 - dampening) * g
     return param - lr * (g + momentum * new if nesterov else new), new
 
 
 def _adam_reference(
-    param: Any, grad: Any, m: Any, v: Any, step_size: float, beta1: float, beta2: float, bias2_sqrt: float,
-    eps: float, decay_by: float, *, decay: str, maximize: bool, largest: Any = None,
-) -> Any:  # fmt: skip
+    param: Any,
+    grad: Any,
+    m: Any,
+    v: Any,
+    step_size: float,
+    beta1: float,
+    beta2: float,
+    bias2_sqrt: float,
+    eps: float,
+    decay_by: float,
+    *,
+    decay: str,
+    maximize: bool,
+    largest: Any = None,
+) -> Any:
     g = -grad if maximize else grad
     g = g + decay_by * param if decay == "coupled" else g
     p = param * decay_by if decay == "decoupled" else param
@@ -219,7 +347,9 @@ def _adam_reference(
     return (moved, m, v) if largest is None else (moved, m, v, size)
 
 
-def _amsgrad_reference(param: Any, grad: Any, m: Any, v: Any, largest: Any, *numbers: float, **flags: Any) -> Any:
+def _amsgrad_reference(
+    param: Any, grad: Any, m: Any, v: Any, largest: Any, *numbers: float, **flags: Any
+) -> Any:
     return _adam_reference(param, grad, m, v, *numbers, largest=largest, **flags)
 
 
@@ -229,10 +359,14 @@ def _states(make: Callable, positive: int) -> list[np.ndarray]:
 
 
 _FLAGS = [{"decay": False, "maximize": False}, {"decay": True, "maximize": True}]
-_ADAM_FLAGS = [{"decay": how, "maximize": how == "coupled"} for how in ("none", "coupled", "decoupled")]
+_ADAM_FLAGS = [
+    {"decay": how, "maximize": how == "coupled"} for how in ("none", "coupled", "decoupled")
+]
 _ADAM_NUMBERS = (0.01, 0.9, 0.99, 0.3, 1e-3, 0.95)
 
-sgd_step.test(lambda make: [((*_states(make, 0)[:2], 0.1, 0.01), flags) for flags in _FLAGS], _sgd_reference)
+sgd_step.test(
+    lambda make: [((*_states(make, 0)[:2], 0.1, 0.01), flags) for flags in _FLAGS], _sgd_reference
+)
 sgd_momentum_step.test(
     lambda make: [
         ((*_states(make, 0), 0.1, 0.9, 0.2, 0.01), {**flags, "nesterov": nesterov})
@@ -241,7 +375,11 @@ sgd_momentum_step.test(
     ],
     _momentum_reference,
 )
-adam_step.test(lambda make: [((*_states(make, 1), *_ADAM_NUMBERS), flags) for flags in _ADAM_FLAGS], _adam_reference)
+adam_step.test(
+    lambda make: [((*_states(make, 1), *_ADAM_NUMBERS), flags) for flags in _ADAM_FLAGS],
+    _adam_reference,
+)
 adam_amsgrad_step.test(
-    lambda make: [((*_states(make, 2), *_ADAM_NUMBERS), flags) for flags in _ADAM_FLAGS], _amsgrad_reference
+    lambda make: [((*_states(make, 2), *_ADAM_NUMBERS), flags) for flags in _ADAM_FLAGS],
+    _amsgrad_reference,
 )

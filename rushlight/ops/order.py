@@ -63,7 +63,9 @@ def _picked(input: Node, axis: int, place: Node, keepdim: bool) -> tuple[Node, N
     return b.reshape(values, shape), b.reshape(place, shape)
 
 
-def _found(name: str, input: Node, dim: int, keepdim: bool, function: str, *arguments: Any) -> tuple[Node, Node]:
+def _found(
+    name: str, input: Node, dim: int, keepdim: bool, function: str, *arguments: Any
+) -> tuple[Node, Node]:
     require_kind(f"{name}_cpu", input, ("bool", "int", "float"))
     axis = normalize_axis(dim, input.ndim)
     if input.ndim == 0:
@@ -141,7 +143,7 @@ median_all = _median_of_all("median", "first")
 nanmedian_all = _median_of_all("nanmedian", "ignored")
 
 
-# --- samples and references ---------------------------------------------------------------------------------------
+# --- samples and references ---------------------------------------------------------------------
 
 
 def _lower_median(x: np.ndarray, dim: int | None = None, keepdim: bool = False) -> np.ndarray:

@@ -117,12 +117,18 @@ def nextafter(input: Value, other: Value) -> Value:
     if x.dtype not in (dtypes.float16, dtypes.bfloat16):
         return b.elementwise("nextafter", x, y)
     x, y = b.broadcast(x, y)
-    bits = b.bitcast(x, dtypes.int16)  # the narrow floats are computed in float32, whose neighbours are others
-    outwards = b.where(b.elementwise("eq", y > x, x > 0), b.const(1, dtypes.int16), b.const(-1, dtypes.int16))
+    bits = b.bitcast(
+        x, dtypes.int16
+    )  # the narrow floats are computed in float32, whose neighbours are others
+    outwards = b.where(
+        b.elementwise("eq", y > x, x > 0), b.const(1, dtypes.int16), b.const(-1, dtypes.int16)
+    )
     least = b.where(y > 0, b.const(1, dtypes.int16), b.const(-32767, dtypes.int16))
     moved = b.where(b.elementwise("eq", x, x * 0), least, bits + outwards)
     unordered = b.elementwise("isnan", x) | b.elementwise("isnan", y)
-    return b.where(unordered, x + y, b.where(b.elementwise("eq", x, y), y, b.bitcast(moved, x.dtype)))
+    return b.where(
+        unordered, x + y, b.where(b.elementwise("eq", x, y), y, b.bitcast(moved, x.dtype))
+    )
 
 
 nextafter.test(two(), np.nextafter)
@@ -290,7 +296,7 @@ def heaviside(input: Value, values: Value) -> Value:
 heaviside.test(lambda make: [((np.round(make(3, 4)), make(4)), {})], np.heaviside)
 
 
-# --- divisors -----------------------------------------------------------------------------------------------------
+# --- divisors -----------------------------------------------------------------------------------
 
 
 @host_function
@@ -334,7 +340,7 @@ def lcm(input: Value, other: Value) -> Value:
 gcd.test(integers(), np.gcd)
 lcm.test(integers(), np.lcm)
 
-# --- of one variable, with limits that are given ----------------------------------------------------------------------
+# --- of one variable, with limits that are given ------------------------------------------------
 
 
 @op("torch Tensor special", inplace=True, elementwise=True)
@@ -360,7 +366,10 @@ def _(g, input, eps):  # type: ignore[no-untyped-def]
 
 
 logit.test(
-    lambda make: [((make(3, 4, low=0.1, high=0.9),), {}), ((make(9, low=0.02, high=0.98),), {"eps": 0.2})],
+    lambda make: [
+        ((make(3, 4, low=0.1, high=0.9),), {}),
+        ((make(9, low=0.02, high=0.98),), {"eps": 0.2}),
+    ],
     lambda x, eps=0.0: np.log(np.clip(x, eps, 1 - eps) / (1 - np.clip(x, eps, 1 - eps))),
 )
 
@@ -401,5 +410,6 @@ def _with_holes(make: Callable) -> list:
 
 
 nan_to_num.test(
-    _with_holes, lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(x, True, nan, posinf, neginf)
+    _with_holes,
+    lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(x, True, nan, posinf, neginf),
 )

@@ -44,11 +44,13 @@ def counted(shape: tuple[int, ...], dim: Any) -> int:
     return math.prod(shape[d] for d in normalize_axes(dim, len(shape)))
 
 
-# --- means and products -------------------------------------------------------------------------------------------
+# --- means and products -------------------------------------------------------------------------
 
 
 @op("")
-def mean(input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Value:
+def mean(
+    input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Value:
     """The sum divided by the number of elements; RuntimeError for integers without a floating `dtype`."""
     x = input if dtype is None else b.cast(input, dtype)
     if x.dtype.kind not in ("float", "complex"):
@@ -68,7 +70,9 @@ mean.test(_reductions, lambda x, dim=None, keepdim=False: np.mean(x, dim, keepdi
 
 
 @op("")
-def prod(input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Value:
+def prod(
+    input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Value:
     """The product; integers and bools are multiplied in int64."""
     if dtype is None and input.dtype.kind in ("bool", "int"):
         dtype = dtypes.int64
@@ -94,12 +98,16 @@ def _(g, input, dim, keepdim):  # type: ignore[no-untyped-def]
 
 
 prod.test(
-    lambda make: [((make(3, 4),), {}), ((make(3, 4), 1), {}), ((make(4, 3, 2), 0, True), {}),
-                  ((np.array([1.5, 0.0, 2.0]),), {})],
+    lambda make: [
+        ((make(3, 4),), {}),
+        ((make(3, 4), 1), {}),
+        ((make(4, 3, 2), 0, True), {}),
+        ((np.array([1.5, 0.0, 2.0]),), {}),
+    ],
     lambda x, dim=None, keepdim=False: np.prod(x, dim, keepdims=keepdim),
-)  # fmt: skip
+)
 
-# --- extremes -----------------------------------------------------------------------------------------------------
+# --- extremes -----------------------------------------------------------------------------------
 
 
 def _refuse_empty(name: str, x: Node, dim: Dims, error: type[Exception] = RuntimeError) -> None:
@@ -203,14 +211,19 @@ def _taken(make: Callable) -> list:
     return [((make(3, 4), make(4, dtype="int64", low=0, high=3), 0), {})]
 
 
-take_one.test(_taken, lambda x, index, dim: np.take_along_axis(x, np.expand_dims(index, dim), dim).squeeze(dim))
+take_one.test(
+    _taken,
+    lambda x, index, dim: np.take_along_axis(x, np.expand_dims(index, dim), dim).squeeze(dim),
+)
 put_one.test(
     lambda make: [((make(4), make(4, dtype="int64", low=0, high=3), 0, 3), {})],
     lambda g, index, dim, length: np.where(np.arange(length)[:, None] == index, g, 0),
 )
 
 
-def _extreme_and_place(name: str, kind: str, input: Node, dim: int, keepdim: bool) -> tuple[Node, Node]:
+def _extreme_and_place(
+    name: str, kind: str, input: Node, dim: int, keepdim: bool
+) -> tuple[Node, Node]:
     _refuse_empty(name, input, dim)
     require_kind(f"{name}_cpu", input, ("bool", "int", "float"))
     axis = normalize_axis(dim, input.ndim)
@@ -246,7 +259,10 @@ for _row in (max_dim, min_dim):
 
 
 def _with_place(extreme: Callable, place: Callable) -> Callable:
-    return lambda x, dim, keepdim=False: (extreme(x, dim, keepdims=keepdim), place(x, dim, keepdims=keepdim))
+    return lambda x, dim, keepdim=False: (
+        extreme(x, dim, keepdims=keepdim),
+        place(x, dim, keepdims=keepdim),
+    )
 
 
 max_dim.test(_one_dimension, _with_place(np.max, np.argmax))
@@ -288,7 +304,7 @@ def argmin(input: Value, dim: int | None = None, keepdim: bool = False) -> Value
 argmax.test(_one_dimension, lambda x, dim=None, keepdim=False: np.argmax(x, dim, keepdims=keepdim))
 argmin.test(_one_dimension, lambda x, dim=None, keepdim=False: np.argmin(x, dim, keepdims=keepdim))
 
-# --- truth --------------------------------------------------------------------------------------------------------
+# --- truth --------------------------------------------------------------------------------------
 
 
 def _truth(kind: str, input: Node, dim: Dims, keepdim: bool) -> Node:
@@ -298,7 +314,7 @@ def _truth(kind: str, input: Node, dim: Dims, keepdim: bool) -> Node:
 
 
 @op("torch Tensor", differentiable=False)
-def any(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:  # noqa: A001 - PyTorch's name
+def any(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:
     """Whether one element is non-zero (False of none). Follows `torch.any`.
 
     >>> import rushlight as rl
@@ -309,7 +325,7 @@ def any(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:  # noqa
 
 
 @op("torch Tensor", differentiable=False)
-def all(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:  # noqa: A001 - PyTorch's name
+def all(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:
     """Whether all elements are non-zero (True of none). Follows `torch.all`.
 
     >>> import rushlight as rl
@@ -339,7 +355,7 @@ any.test(_zeros_and_ones, lambda x, dim=None, keepdim=False: np.any(x, dim, keep
 all.test(_zeros_and_ones, lambda x, dim=None, keepdim=False: np.all(x, dim, keepdims=keepdim))
 count_nonzero.test(_zeros_and_ones, lambda x, dim=None: np.count_nonzero(x, dim))
 
-# --- variances ----------------------------------------------------------------------------------------------------
+# --- variances ----------------------------------------------------------------------------------
 
 
 def squared_deviations(x: Node, dim: Dims) -> Node:
@@ -395,15 +411,23 @@ def _deviations(make: Callable) -> list:
     return [((make(3, 4),), {}), ((make(3, 4), 1, 0), {}), ((make(4, 3, 2), (0, -1), 2, True), {})]
 
 
-var.test(_deviations, lambda x, dim=None, c=1, keepdim=False: np.var(x, dim, ddof=c, keepdims=keepdim))
-std.test(_deviations, lambda x, dim=None, c=1, keepdim=False: np.std(x, dim, ddof=c, keepdims=keepdim))
+var.test(
+    _deviations, lambda x, dim=None, c=1, keepdim=False: np.var(x, dim, ddof=c, keepdims=keepdim)
+)
+std.test(
+    _deviations, lambda x, dim=None, c=1, keepdim=False: np.std(x, dim, ddof=c, keepdims=keepdim)
+)
 
-# --- norms and logarithms of sums -----------------------------------------------------------------------------------
+# --- norms and logarithms of sums ---------------------------------------------------------------
 
 
 @op("linalg", grad_name="LinalgVectorNormBackward0")
 def vector_norm(
-    x: Value, ord: float = 2, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None  # noqa: A002
+    x: Value,
+    ord: float = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: dtype | None = None,
 ) -> Value:
     """(sum |x|^ord)^(1/ord) over dimensions; ord 0 counts, inf and -inf take extremes. Follows `torch.linalg.vector_norm`.
 
@@ -437,7 +461,9 @@ def _norm(size: Node, order: float, dim: Dims, keepdim: bool) -> Node:
     if order == 2:
         return sqrt(b.reduce("sum", size * size, dim, keepdim))
     powers = b.elementwise("pow", size, b.const(order, size.dtype))
-    return b.elementwise("pow", b.reduce("sum", powers, dim, keepdim), b.const(1.0 / order, size.dtype))
+    return b.elementwise(
+        "pow", b.reduce("sum", powers, dim, keepdim), b.const(1.0 / order, size.dtype)
+    )
 
 
 @vector_norm.vjp("x")
@@ -461,10 +487,12 @@ def _(g, x, ord, dim, out):  # type: ignore[no-untyped-def]
 
 
 vector_norm.test(
-    lambda make: [((make(3, 4), order, 1), {}) for order in (0, 1, 2, 2.5, math.inf, -math.inf)]
-    + [((make(3, 4), 2, (0, 1), True), {}), ((make(7),), {})],
-    lambda x, order=2, dim=None, keepdim=False: (
-        np.linalg.norm(x, None if order == 2 else order, dim, keepdim)
+    lambda make: (
+        [((make(3, 4), order, 1), {}) for order in (0, 1, 2, 2.5, math.inf, -math.inf)]
+        + [((make(3, 4), 2, (0, 1), True), {}), ((make(7),), {})]
+    ),
+    lambda x, order=2, dim=None, keepdim=False: np.linalg.norm(
+        x, None if order == 2 else order, dim, keepdim
     ),
 )
 
@@ -499,4 +527,6 @@ def _logsumexp_reference(x: np.ndarray, dim: Any, keepdim: bool = False) -> np.n
     return np.log(np.sum(np.exp(x), dim, keepdims=keepdim))
 
 
-logsumexp.test(lambda make: [*_one_dimension(make), ((make(4, 3, 2), (0, 2)), {})], _logsumexp_reference)
+logsumexp.test(
+    lambda make: [*_one_dimension(make), ((make(4, 3, 2), (0, 2)), {})], _logsumexp_reference
+)

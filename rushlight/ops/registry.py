@@ -49,27 +49,59 @@ class Rule:
 class Op:
     # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a body).
 
-    __slots__ = ("__doc__", "__name__", "__qualname__", "_by_name", "body", "defaults", "elementwise", "grad_name", "inplace", "kinds", "names",
-                 "nondifferentiable", "plan_cache", "rules", "samples", "reference", "strides", "surface", "tensor_places")  # fmt: skip
+    __slots__ = (
+        "__doc__",
+        "__name__",
+        "__qualname__",
+        "_by_name",
+        "body",
+        "defaults",
+        "elementwise",
+        "grad_name",
+        "inplace",
+        "kinds",
+        "names",
+        "nondifferentiable",
+        "plan_cache",
+        "reference",
+        "rules",
+        "samples",
+        "strides",
+        "surface",
+        "tensor_places",
+    )
 
     dispatcher: Callable[[Op, tuple], Any]  # set by tensor/dispatch.py: how tensors are recorded
 
-    def __init__(self, body: Callable, surface: str, inplace: bool, elementwise: bool, strides: Callable | None) -> None:
+    def __init__(
+        self,
+        body: Callable,
+        surface: str,
+        inplace: bool,
+        elementwise: bool,
+        strides: Callable | None,
+    ) -> None:
         code = body.__code__
         count = code.co_argcount + code.co_kwonlyargcount
-        self.__name__ = self.__qualname__ = body.__name__.rstrip("_") if body.__name__ != "__" else body.__name__
+        self.__name__ = self.__qualname__ = (
+            body.__name__.rstrip("_") if body.__name__ != "__" else body.__name__
+        )
         self.__doc__ = body.__doc__
         self.body = body
         self.names = code.co_varnames[:count]
         self._by_name = {name: k for k, name in enumerate(self.names)}
         annotations = body.__annotations__
         self.kinds = tuple(_KINDS.get(annotations.get(name, ""), STATIC) for name in self.names)
-        self.tensor_places = tuple(k for k, kind in enumerate(self.kinds) if kind in (VALUE, VALUES))
+        self.tensor_places = tuple(
+            k for k, kind in enumerate(self.kinds) if kind in (VALUE, VALUES)
+        )
         positional = body.__defaults__ or ()
         lead = code.co_argcount - len(positional)
         keyword = body.__kwdefaults__ or {}
         self.defaults = (
-            (_REQUIRED,) * lead + positional + tuple(keyword.get(n, _REQUIRED) for n in self.names[code.co_argcount :])
+            (_REQUIRED,) * lead
+            + positional
+            + tuple(keyword.get(n, _REQUIRED) for n in self.names[code.co_argcount :])
         )
         self.surface = surface
         self.inplace = inplace
@@ -80,7 +112,9 @@ class Op:
         self.plan_cache: dict[tuple, Any] = {}
         self.samples: Callable | None = None
         self.reference: Callable | None = None
-        self.grad_name = "".join(part.capitalize() for part in self.__name__.split("_")) + "Backward0"
+        self.grad_name = (
+            "".join(part.capitalize() for part in self.__name__.split("_")) + "Backward0"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self.names):
@@ -90,11 +124,24 @@ class Op:
     def bind(self, args: tuple, kwargs: dict) -> tuple:
         """Arguments in the order of the row's parameters, defaults filled in; TypeError as Python's own."""
         if len(args) > len(self.names):
-            raise TypeError(f"{self.__name__}() takes {len(self.names)} positional arguments but {len(args)} were given")
+            raise TypeError(
+                f"{self.__name__}() takes {len(self.names)} positional arguments but {len(args)} were given"
+            )
         bound = list(args) + list(self.defaults[len(args) :])
         for name, value in kwargs.items():
-            place = self._by_name.get(name, self._by_name.get({"dim": "axis", "axis": "dim", "self": "input", "x1": "input",
-                                                               "x2": "other", "x": "input"}.get(name, name)))  # fmt: skip
+            place = self._by_name.get(
+                name,
+                self._by_name.get(
+                    {
+                        "dim": "axis",
+                        "axis": "dim",
+                        "self": "input",
+                        "x1": "input",
+                        "x2": "other",
+                        "x": "input",
+                    }.get(name, name)
+                ),
+            )
             if place is None:
                 raise TypeError(f"{self.__name__}() got an unexpected keyword argument '{name}'")
             if place < len(args):
@@ -102,7 +149,9 @@ class Op:
             bound[place] = value
         missing = next((name for name, value in zip(self.names, bound) if value is _REQUIRED), None)
         if missing is not None:
-            raise TypeError(f"{self.__name__}() missing 1 required positional argument: '{missing}'")
+            raise TypeError(
+                f"{self.__name__}() missing 1 required positional argument: '{missing}'"
+            )
         return tuple(bound)
 
     def vjp(self, *targets: str) -> Callable[[Callable], Callable]:
@@ -113,7 +162,9 @@ class Op:
         """
 
         def register(function: Callable) -> Callable:
-            names = targets or tuple(n for n, k in zip(self.names, self.kinds) if k in (VALUE, VALUES))
+            names = targets or tuple(
+                n for n, k in zip(self.names, self.kinds) if k in (VALUE, VALUES)
+            )
             unknown = [n for n in names if n not in self._by_name]
             if unknown:
                 raise ValueError(f"{self.__name__} has no parameter {unknown[0]!r}")
@@ -138,9 +189,15 @@ TABLE: dict[str, Op] = {}
 
 
 def op(
-    surface: str = "torch Tensor", *, inplace: bool = False, elementwise: bool = False, strides: Callable | None = None,
-    differentiable: bool = True, name: str | None = None, grad_name: str | None = None,
-) -> Callable[[Callable], Op]:  # fmt: skip
+    surface: str = "torch Tensor",
+    *,
+    inplace: bool = False,
+    elementwise: bool = False,
+    strides: Callable | None = None,
+    differentiable: bool = True,
+    name: str | None = None,
+    grad_name: str | None = None,
+) -> Callable[[Callable], Op]:
     """Make a function the body of a row.
 
     surface: where the row is public: any of "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "" for rows
@@ -173,9 +230,27 @@ class Signature:
     that have a gradient.
     """
 
-    __slots__ = ("arity", "bytes", "count", "differentiable", "inputs", "inside", "layouts", "op", "outputs", "scalars")
+    __slots__ = (
+        "arity",
+        "bytes",
+        "count",
+        "differentiable",
+        "inputs",
+        "inside",
+        "layouts",
+        "op",
+        "outputs",
+        "scalars",
+    )
 
-    def __init__(self, row: Op, inputs: list[Node], scalars: list[Node], outputs: tuple[Node, ...], layouts: tuple[Layout, ...]) -> None:
+    def __init__(
+        self,
+        row: Op,
+        inputs: list[Node],
+        scalars: list[Node],
+        outputs: tuple[Node, ...],
+        layouts: tuple[Layout, ...],
+    ) -> None:
         self.op = row
         self.inputs = inputs
         self.scalars = scalars
@@ -183,8 +258,12 @@ class Signature:
         self.layouts = layouts
         self.arity = len(inputs)
         self.count = len(outputs)
-        self.differentiable = () if row.nondifferentiable else tuple(
-            k for k, layout in enumerate(layouts) if layout.dtype.kind in ("float", "complex")
+        self.differentiable = (
+            ()
+            if row.nondifferentiable
+            else tuple(
+                k for k, layout in enumerate(layouts) if layout.dtype.kind in ("float", "complex")
+            )
         )
         given = {id(x) for x in (*inputs, *scalars)}
         self.inside = [x for x in ordered(outputs) if id(x) not in given]

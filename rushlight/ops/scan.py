@@ -128,7 +128,11 @@ def _cumprod_slope(g: np.ndarray, x: np.ndarray, dim: int, reverse: bool = False
 def _with_zeros(make: Callable) -> list:
     x = make(5)
     x[2] = 0.0
-    return [((make(5), x, 0), {}), ((make(3, 4), make(3, 4), 1), {}), ((make(4), make(4), 0, True), {})]
+    return [
+        ((make(5), x, 0), {}),
+        ((make(3, 4), make(3, 4), 1), {}),
+        ((make(4), make(4), 0, True), {}),
+    ]
 
 
 cumprod.test(_lines, _reversible(np.cumprod))
@@ -160,7 +164,7 @@ logcumsumexp.test(
     lambda x, dim, reverse=False: _reversible(np.logaddexp.accumulate)(x, dim, None, reverse),
 )
 
-# --- running extremes -----------------------------------------------------------------------------------------------
+# --- running extremes ---------------------------------------------------------------------------
 
 
 def _running(name: str, kind: str, input: Node, dim: int) -> tuple[Node, Node]:
@@ -199,12 +203,14 @@ for _row in (cummax, cummin):
 def _running_reference(function: np.ufunc) -> Callable:
     def reference(x: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
         values = function.accumulate(x, axis=dim)
-        line = np.arange(x.shape[dim]).reshape([-1 if d == dim % x.ndim else 1 for d in range(x.ndim)])
+        line = np.arange(x.shape[dim]).reshape(
+            [-1 if d == dim % x.ndim else 1 for d in range(x.ndim)]
+        )
         return values, np.maximum.accumulate(np.where(x == values, line, 0), axis=dim)
 
     return reference
 
 
-_running_samples = lambda make: [((make(3, 4), 0), {}), ((make(2, 6), -1), {})]  # noqa: E731
+_running_samples = lambda make: [((make(3, 4), 0), {}), ((make(2, 6), -1), {})]
 cummax.test(_running_samples, _running_reference(np.maximum))
 cummin.test(_running_samples, _running_reference(np.minimum))

@@ -42,7 +42,13 @@ def make_signature(row: Op, args: tuple) -> Signature:
     where = common_device(row.__name__, layouts)
     made = call_body(row, bound)
     outputs = made if isinstance(made, tuple) else (made,)
-    return Signature(row, inputs, scalars, outputs, tuple(output_layout(row, out, layouts, where) for out in outputs))
+    return Signature(
+        row,
+        inputs,
+        scalars,
+        outputs,
+        tuple(output_layout(row, out, layouts, where) for out in outputs),
+    )
 
 
 def call_body(row: Op, bound: list) -> Any:
@@ -90,7 +96,10 @@ def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple
     same = [x for x in operands if x.shape == shape]
     if len(same) == len(operands) and same and all(x.strides == same[0].strides for x in same):
         first = same[0]
-        if first.contiguous or layout_of(first.shape, first.strides, 0, first.dtype, first.device).dense():
+        if (
+            first.contiguous
+            or layout_of(first.shape, first.strides, 0, first.dtype, first.device).dense()
+        ):
             return contiguous_strides(shape) if first.contiguous else first.strides
     if all(x.contiguous for x in same) and len(same) == len(operands):
         return contiguous_strides(shape)
@@ -99,7 +108,10 @@ def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple
     for x in operands:
         if x.ndim == 0 and rank:
             continue
-        strides = (0,) * (rank - x.ndim) + tuple(0 if n == 1 and m != 1 else st for n, m, st in zip(x.shape, shape[rank - x.ndim :], x.strides))
+        strides = (0,) * (rank - x.ndim) + tuple(
+            0 if n == 1 and m != 1 else st
+            for n, m, st in zip(x.shape, shape[rank - x.ndim :], x.strides)
+        )
         spread.append(strides)
 
     def compare(a: int, b: int) -> int:  # a, b: dimensions; 1 when a belongs outside b
@@ -112,7 +124,9 @@ def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple
                 return 1
         return 0
 
-    order = list(range(rank - 1, -1, -1))  # innermost first; insertion sort, since comparisons can be undecided
+    order = list(
+        range(rank - 1, -1, -1)
+    )  # innermost first; insertion sort, since comparisons can be undecided
     for i in range(1, rank):
         at = i
         for j in range(i - 1, -1, -1):

@@ -101,8 +101,10 @@ def _pairs(make: Callable) -> list:
     return [((make(3, 4), make(3, 4), 1), {}), ((make(2, 3, 2), make(2, 3, 2), -2), {})]
 
 
-_lines = lambda make: [((make(3, 4), 1), {}), ((make(2, 3, 2), -2), {}), ((make(), 0), {})]  # noqa: E731
+_lines = lambda make: [((make(3, 4), 1), {}), ((make(2, 3, 2), -2), {}), ((make(), 0), {})]
 softmax.test(_lines, lambda x, dim: _softmax_reference(x, dim) if x.ndim else np.ones(()))
-log_softmax.test(_lines, lambda x, dim: np.log(_softmax_reference(x, dim)) if x.ndim else np.zeros(()))
+log_softmax.test(
+    _lines, lambda x, dim: np.log(_softmax_reference(x, dim)) if x.ndim else np.zeros(())
+)
 softmax_backward.test(_pairs, lambda g, y, dim: y * (g - (g * y).sum(dim, keepdims=True)))
 log_softmax_backward.test(_pairs, lambda g, y, dim: g - np.exp(y) * g.sum(dim, keepdims=True))

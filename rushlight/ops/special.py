@@ -44,7 +44,7 @@ def _power(x: Node, y: Node | float) -> Node:
     return b.elementwise("pow", x, b.cast(y, x.dtype))
 
 
-# --- zeta and polygamma -------------------------------------------------------------------------------------------
+# --- zeta and polygamma -------------------------------------------------------------------------
 
 _DIRECT = 30  # terms summed one by one; the rest is Euler and Maclaurin's
 _CORRECTIONS = 10
@@ -100,10 +100,14 @@ def _zeta_reference(s: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The sum itself to 20000 terms and the integral of the rest, corrected at its end."""
     k = np.arange(20000).reshape([-1] + [1] * np.ndim(s + q))
     far = q + 20000
-    return ((q + k) ** -s).sum(0) + far ** (1 - s) / (s - 1) + far**-s / 2 + s * far ** (-s - 1) / 12
+    return (
+        ((q + k) ** -s).sum(0) + far ** (1 - s) / (s - 1) + far**-s / 2 + s * far ** (-s - 1) / 12
+    )
 
 
-zeta.test(lambda make: [((make(3, 4, low=1.5, high=4), make(4, low=0.5, high=3)), {})], _zeta_reference)
+zeta.test(
+    lambda make: [((make(3, 4, low=1.5, high=4), make(4, low=0.5, high=3)), {})], _zeta_reference
+)
 
 
 @op("torch special", elementwise=True)
@@ -144,10 +148,11 @@ def _polygamma_reference(n: int, x: np.ndarray) -> np.ndarray:
 
 
 polygamma.test(
-    lambda make: [((1, make(3, 4, low=0.4, high=3)), {}), ((2, make(5, low=0.4, high=3)), {})], _polygamma_reference
+    lambda make: [((1, make(3, 4, low=0.4, high=3)), {}), ((2, make(5, low=0.4, high=3)), {})],
+    _polygamma_reference,
 )
 
-# --- Bessel functions of imaginary argument -------------------------------------------------------------------------
+# --- Bessel functions of imaginary argument -----------------------------------------------------
 
 _SWITCH = 20.0  # the power series below, the asymptotic one above
 
@@ -156,7 +161,10 @@ def _bessel(order: int, x: Node, scaled: bool) -> Node:
     """I_0 or I_1 (exp(-|x|) times it where scaled)."""
     size = b.elementwise("abs", x)
     near = b.elementwise("minimum", size, b.expand(b.const(_SWITCH, x.dtype), x.shape))
-    series = _polynomial([1.0 / (math.factorial(k) * math.factorial(k + order)) for k in range(48)], near * near * 0.25)
+    series = _polynomial(
+        [1.0 / (math.factorial(k) * math.factorial(k + order)) for k in range(48)],
+        near * near * 0.25,
+    )
     series = series * (near * 0.5) if order else series
     far = b.elementwise("maximum", size, b.expand(b.const(_SWITCH, x.dtype), x.shape))
     terms = [1.0]
@@ -164,7 +172,9 @@ def _bessel(order: int, x: Node, scaled: bool) -> Node:
         terms.append(terms[-1] * ((2 * k - 1) ** 2 - 4 * order * order) / (8.0 * k))
     tail = _polynomial(terms, b.elementwise("reciprocal", far)) * rsqrt(far * (2 * math.pi))
     value = b.where(
-        b.binary("le", size, _SWITCH), series * exp(-near) if scaled else series, tail if scaled else tail * exp(far)
+        b.binary("le", size, _SWITCH),
+        series * exp(-near) if scaled else series,
+        tail if scaled else tail * exp(far),
     )
     return value * b.elementwise("sign", x) if order else value
 
@@ -223,7 +233,7 @@ def _(g, input, out):  # type: ignore[no-untyped-def]
     return g * where(zero, 0.5, i0e(input) - out * (sgn(input) + 1 / where(zero, 1, input)))
 
 
-# --- error function and normal distribution ---------------------------------------------------------------------------
+# --- error function and normal distribution -----------------------------------------------------
 
 _ROOT_PI = math.sqrt(math.pi)
 
@@ -306,7 +316,9 @@ def ndtri(input: Value) -> Value:
     tail = b.where(upper, 1 - p, p)
     target = log(tail)
     x = -sqrt(target * -2.0)
-    for _step in range(8):  # Newton on the logarithm, which is concave: it converges from the left without overshooting
+    for _step in range(
+        8
+    ):  # Newton on the logarithm, which is concave: it converges from the left without overshooting
         ratio = math.sqrt(2 / math.pi) / _scaled_erfc(x * -math.sqrt(0.5))
         x = x - (_log_normal(x) - target) / ratio
     x = b.where(b.binary("eq", tail, 0), -math.inf, b.where(b.binary("eq", tail, 0.5), 0.0, x))
@@ -362,7 +374,7 @@ def _(g, input):  # type: ignore[no-untyped-def]
 entr.test(one(0.1, 3), lambda x: -x * np.log(x))
 
 
-# --- incomplete gamma functions -------------------------------------------------------------------------------------
+# --- incomplete gamma functions -----------------------------------------------------------------
 
 
 @host_function
@@ -370,14 +382,24 @@ def incomplete_gamma(a: np.ndarray, x: np.ndarray, upper: bool) -> tuple[np.ndar
     """P(a, x), or Q = 1 - P: the power series below a + 1, Lentz's continued fraction above."""
     a, x = np.asarray(a, np.float64), np.asarray(x, np.float64)
     with np.errstate(all="ignore"):
-        log_gamma = np.vectorize(lambda v: math.lgamma(v) if v > 0 else math.nan, otypes=[np.float64])(a)
+        log_gamma = np.vectorize(
+            lambda v: math.lgamma(v) if v > 0 else math.nan, otypes=[np.float64]
+        )(a)
         front = np.exp(a * np.log(x) - x - log_gamma)
         below = x < a + 1
         lower_part = front * _gamma_series(a, np.where(below, x, 1.0))
         upper_part = front * _gamma_fraction(a, np.where(below, a + 2, x))
-    result = np.where(below, 1 - lower_part, upper_part) if upper else np.where(below, lower_part, 1 - upper_part)
+    result = (
+        np.where(below, 1 - lower_part, upper_part)
+        if upper
+        else np.where(below, lower_part, 1 - upper_part)
+    )
     result = np.where(x == 0, float(upper), np.where(np.isinf(x), 1.0 - upper, result))
-    return (np.where((a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, np.where(a == 0, 1.0 - upper, result)),)
+    return (
+        np.where(
+            (a < 0) | (x < 0) | ((a == 0) & (x == 0)), np.nan, np.where(a == 0, 1.0 - upper, result)
+        ),
+    )
 
 
 def _gamma_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -409,7 +431,9 @@ def _gamma_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _incomplete(input: Value, other: Value, upper: bool) -> Node:
     a, x = b.broadcast(_wide(input), _wide(other))
-    return _result(b.host("incomplete_gamma", [a, x], [(a.shape, dtypes.float64)], (upper,))[0], input, other)
+    return _result(
+        b.host("incomplete_gamma", [a, x], [(a.shape, dtypes.float64)], (upper,))[0], input, other
+    )
 
 
 @op("special", elementwise=True)
@@ -455,6 +479,6 @@ def _gamma_integral(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.tensordot(weights / 2, density, 1)
 
 
-_gammas = lambda make: [((make(3, 4, low=0.6, high=4), make(4, low=0.3, high=6)), {})]  # noqa: E731
+_gammas = lambda make: [((make(3, 4, low=0.6, high=4), make(4, low=0.3, high=6)), {})]
 gammainc.test(_gammas, _gamma_integral)
 gammaincc.test(_gammas, lambda a, x: 1 - _gamma_integral(a, x))

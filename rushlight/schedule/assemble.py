@@ -23,7 +23,9 @@ class Assembler:
         self.values: list[tuple[Node, Layout]] = []
         self.scalars = 0
 
-    def make(self, op: str, inputs: tuple[Node, ...], shape: tuple, dtype: Any, attributes: tuple) -> Node:
+    def make(
+        self, op: str, inputs: tuple[Node, ...], shape: tuple, dtype: Any, attributes: tuple
+    ) -> Node:
         """The one node of these facts."""
         facts = attributes if op != "const" else tuple(map(repr, attributes))
         key = (op, tuple([id(x) for x in inputs]), shape, dtype, facts)

@@ -32,7 +32,13 @@ class Slot:
 class Body:
     """The statements of one kernel under construction."""
 
-    def __init__(self, slots: dict[int, Slot], leaf: dict[tuple, Slot], extents: dict[str, int], sites: list[Node]) -> None:
+    def __init__(
+        self,
+        slots: dict[int, Slot],
+        leaf: dict[tuple, Slot],
+        extents: dict[str, int],
+        sites: list[Node],
+    ) -> None:
         self.slots = slots
         self.leaf = leaf
         self.extents = extents
@@ -72,12 +78,16 @@ class Body:
             self.parameters[slot.place] = Parameter(have.name, have.dtype, have.size, "inout")
         return have.name
 
-    def load(self, slot: Slot, address: Affine, dynamic: Value | None = None, mask: Value | None = None) -> Value:
+    def load(
+        self, slot: Slot, address: Affine, dynamic: Value | None = None, mask: Value | None = None
+    ) -> Value:
         key = ("load", slot.place, address, dynamic, mask)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = self.name()
-            self.statements.append(Load(found, self.parameter(slot, "in"), address, slot.dtype, dynamic, mask))
+            self.statements.append(
+                Load(found, self.parameter(slot, "in"), address, slot.dtype, dynamic, mask)
+            )
         return found
 
     def store(self, slot: Slot, index: Sequence[Index], value: Value) -> None:
@@ -93,9 +103,13 @@ class Body:
         """An index as an int64 value."""
         if isinstance(index, str):
             return index
-        return self.let("index", (), "int64", (index,)) if index.terms else self.number(index.constant)
+        return (
+            self.let("index", (), "int64", (index,)) if index.terms else self.number(index.constant)
+        )
 
-    def address(self, strides: Sequence[int], index: Sequence[Index], offset: int) -> tuple[Affine, Value | None]:
+    def address(
+        self, strides: Sequence[int], index: Sequence[Index], offset: int
+    ) -> tuple[Affine, Value | None]:
         """offset + sum of stride * index, its affine part and its computed part."""
         affine = combine([(i, s) for i, s in zip(index, strides) if isinstance(i, Affine)], offset)
         dynamic: Value | None = None
@@ -110,7 +124,11 @@ class Body:
         affine, dynamic = self.address(strides, index, offset)
         if dynamic is None:
             return affine
-        return dynamic if affine == ZERO else self.let("add", (dynamic, self.as_value(affine)), "int64")
+        return (
+            dynamic
+            if affine == ZERO
+            else self.let("add", (dynamic, self.as_value(affine)), "int64")
+        )
 
     def position(self, flat: Index, strides: Sequence[int], shape: Sequence[int]) -> list[Index]:
         """The index in a dense array that a flat address means."""
@@ -144,7 +162,9 @@ class Body:
 
     # --- values -----------------------------------------------------------------------------------------------------
 
-    def value(self, node: Node, index: Sequence[Index], mask: Value | None = None, compute: bool = False) -> Value:
+    def value(
+        self, node: Node, index: Sequence[Index], mask: Value | None = None, compute: bool = False
+    ) -> Value:
         """The value of a node's element; where `mask` is false memory is not read and the value is arbitrary.
 
         `compute`: the node's own slot is what is being filled, so do not read it.
@@ -203,7 +223,9 @@ class Body:
 
     def _slice(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
         starts, steps = node.attributes
-        return self.value(node.inputs[0], [self.scaled(i, st, s) for i, s, st in zip(index, starts, steps)], mask)
+        return self.value(
+            node.inputs[0], [self.scaled(i, st, s) for i, s, st in zip(index, starts, steps)], mask
+        )
 
     def _reshape(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
         x = node.inputs[0]
@@ -241,19 +263,30 @@ class Body:
         checked = self.let("check_index", (wanted,), "int64", (x.numel, self.sites.index(node)))
         slot = self.slots.get(id(x)) or self.leaf.get(x.attributes if x.op == "input" else ())
         dense = contiguous_strides(x.shape)
-        if slot is not None and all(n == 1 or have == want for n, have, want in zip(x.shape, slot.strides, dense)):
+        if slot is not None and all(
+            n == 1 or have == want for n, have, want in zip(x.shape, slot.strides, dense)
+        ):
             return self.load(slot, Affine(slot.offset), checked, mask)
-        return self.value(x, self.position(checked, dense, x.shape), mask)  # x lies in another order, or is a view
+        return self.value(
+            x, self.position(checked, dense, x.shape), mask
+        )  # x lies in another order, or is a view
 
     _LOWER = {
-        "input": _input, "scalar": _scalar, "const": _const, "iota": _iota, "copy": _copy, "expand": _expand,
-        "permute": _permute, "slice": _slice, "reshape": _reshape, "strided": _strided, "pad": _pad, "gather": _gather,
-    }  # fmt: skip
+        "input": _input,
+        "scalar": _scalar,
+        "const": _const,
+        "iota": _iota,
+        "copy": _copy,
+        "expand": _expand,
+        "permute": _permute,
+        "slice": _slice,
+        "reshape": _reshape,
+        "strided": _strided,
+        "pad": _pad,
+        "gather": _gather,
+    }
 
 
 def leaf_slot(place: int, layout: Layout, size: int) -> Slot:
     """Where the window of an `input` node lies."""
     return Slot(place, layout.strides, size, layout.dtype.name, layout.offset)
-
-
-

@@ -17,15 +17,65 @@ DEEP = 40  # nodes in a row that may be computed in one place
 WIDE = 120.0  # work per element that one kernel may hold
 
 _COSTS = {
-    "input": 2, "div": 3, "sqrt": 4, "rsqrt": 5, "exp": 8, "exp2": 8, "log": 10, "log2": 10, "pow": 20, "sin": 12, "cos": 12,
-    "tanh": 12, "erf": 12, "sigmoid": 12, "expm1": 10, "log1p": 12, "gather": 8, "remainder": 6, "floor_divide": 6,
-    "const": 0, "scalar": 0, "expand": 0, "permute": 0, "reshape": 0, "slice": 0, "strided": 0, "copy": 0, "iota": 0, "pad": 1,
-    "erfinv": 30, "lgamma": 40, "digamma": 40, "atan2": 20, "asin": 20, "acos": 20, "atan": 15, "sinh": 15, "cosh": 15, "tan": 20,
-}  # fmt: skip
+    "input": 2,
+    "div": 3,
+    "sqrt": 4,
+    "rsqrt": 5,
+    "exp": 8,
+    "exp2": 8,
+    "log": 10,
+    "log2": 10,
+    "pow": 20,
+    "sin": 12,
+    "cos": 12,
+    "tanh": 12,
+    "erf": 12,
+    "sigmoid": 12,
+    "expm1": 10,
+    "log1p": 12,
+    "gather": 8,
+    "remainder": 6,
+    "floor_divide": 6,
+    "const": 0,
+    "scalar": 0,
+    "expand": 0,
+    "permute": 0,
+    "reshape": 0,
+    "slice": 0,
+    "strided": 0,
+    "copy": 0,
+    "iota": 0,
+    "pad": 1,
+    "erfinv": 30,
+    "lgamma": 40,
+    "digamma": 40,
+    "atan2": 20,
+    "asin": 20,
+    "acos": 20,
+    "atan": 15,
+    "sinh": 15,
+    "cosh": 15,
+    "tan": 20,
+}
 
 # nodes that are always a step of their own
-OWN_STEP = frozenset({"reduce", "contract", "scatter", "write", "concat", "scan", "host", "pick", "complex", "real", "imag", "conj",
-                      "complex_abs"})  # fmt: skip
+OWN_STEP = frozenset(
+    {
+        "reduce",
+        "contract",
+        "scatter",
+        "write",
+        "concat",
+        "scan",
+        "host",
+        "pick",
+        "complex",
+        "real",
+        "imag",
+        "conj",
+        "complex_abs",
+    }
+)
 KERNEL_REDUCTIONS = frozenset({"sum", "prod", "max", "min", "any", "all"})
 
 
@@ -74,7 +124,11 @@ def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> Choice:
     for node in nodes:
         _cost(node, choice)
     _store_shared(nodes, consumers, choice)
-    choice.stored -= {id(n) for n in nodes if n.op in ("const", "scalar") or (n.op == "input" and id(n) not in wanted)}
+    choice.stored -= {
+        id(n)
+        for n in nodes
+        if n.op in ("const", "scalar") or (n.op == "input" and id(n) not in wanted)
+    }
     return choice
 
 
@@ -124,7 +178,12 @@ def _cost(node: Node, choice: Choice) -> None:
 
 def _is_free(node: Node) -> bool:
     """Whether a node is a number (or made of numbers alone): the same for every element."""
-    return node.op in ("const", "scalar") or (not node.shape and all(_is_free(x) for x in node.inputs) and node.op != "input" and bool(node.inputs))
+    return node.op in ("const", "scalar") or (
+        not node.shape
+        and all(_is_free(x) for x in node.inputs)
+        and node.op != "input"
+        and bool(node.inputs)
+    )
 
 
 def _store_shared(nodes: Sequence[Node], consumers: dict[int, list[Node]], choice: Choice) -> None:
@@ -136,7 +195,12 @@ def _store_shared(nodes: Sequence[Node], consumers: dict[int, list[Node]], choic
             users |= {id(user)} if id(user) in choice.stored else steps[id(user)]
             if len(users) > 2:
                 break
-        if id(node) not in choice.stored and len(users) > 1 and choice.costs[id(node)] > DEAR and node.inputs:
+        if (
+            id(node) not in choice.stored
+            and len(users) > 1
+            and choice.costs[id(node)] > DEAR
+            and node.inputs
+        ):
             choice.stored.add(id(node))
         steps[id(node)] = frozenset(users)
 

@@ -30,9 +30,14 @@ def contraction_step(planner: Planner, node: Node) -> None:
         c = out.strides[loop] if loop < mapping.rank else 0
         axes.append(Axis(f"l{loop}", extent, step(mapping.a, a, loop), step(mapping.b, b, loop), c))
     spec = Contraction(
-        tuple(axes), dtype_a=a.dtype, dtype_b=b.dtype, dtype_c=out.dtype, a_offset=start(mapping.a, a),
-        b_offset=start(mapping.b, b), c_offset=out.offset,
-    )  # fmt: skip
+        tuple(axes),
+        dtype_a=a.dtype,
+        dtype_b=b.dtype,
+        dtype_c=out.dtype,
+        a_offset=start(mapping.a, a),
+        b_offset=start(mapping.b, b),
+        c_offset=out.offset,
+    )
     if panel:
         spec = in_panels(spec, node.inputs[1].numel // panel[0], panel[1])
     parts = planner.target.parts(spec)
@@ -42,7 +47,9 @@ def contraction_step(planner: Planner, node: Node) -> None:
         add_parts(planner, node, spec, parts, (a, b, out))
     declared = planner.slots.get(id(node))
     planner.slots[id(node)] = out
-    if declared is not None and declared.place != out.place:  # an output that lies otherwise: elementwise users read it there
+    if (
+        declared is not None and declared.place != out.place
+    ):  # an output that lies otherwise: elementwise users read it there
         planner.groups.copy(node, declared)
         order = tuple(sorted(range(node.ndim), key=lambda d: -out.strides[d]))
         planner.copies[(id(node), order)] = out
@@ -56,7 +63,13 @@ def add_step(planner: Planner, node: Node, spec: Contraction, places: list[int])
     planner.steps.append(Step("contract", places, [node], contraction=spec))
 
 
-def add_parts(planner: Planner, node: Node, spec: Contraction, parts: tuple[int, int], slots: tuple[Slot, Slot, Slot]) -> None:
+def add_parts(
+    planner: Planner,
+    node: Node,
+    spec: Contraction,
+    parts: tuple[int, int],
+    slots: tuple[Slot, Slot, Slot],
+) -> None:
     """The parts of a long sum into a buffer of partial sums, then their sum in fixed order."""
     from ..base.dtype import DTYPES
 
@@ -72,14 +85,21 @@ def add_parts(planner: Planner, node: Node, spec: Contraction, parts: tuple[int,
 
 def step(dims: Map, slot: Slot, loop: int) -> int:
     """How far one step of a loop moves in an operand."""
-    return sum(coefficient * stride for (_, terms), stride in zip(dims, slot.strides) for name, coefficient in terms if name == loop)
+    return sum(
+        coefficient * stride
+        for (_, terms), stride in zip(dims, slot.strides)
+        for name, coefficient in terms
+        if name == loop
+    )
 
 
 def start(dims: Map, slot: Slot) -> int:
     return slot.offset + sum(constant * stride for (constant, _), stride in zip(dims, slot.strides))
 
 
-def operands(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[Slot, Slot, Slot, tuple[int, int] | None]:
+def operands(
+    planner: Planner, node: Node, mapping: ContractionMap
+) -> tuple[Slot, Slot, Slot, tuple[int, int] | None]:
     """Slots for both operands and the result, and (columns, panel width) where the second operand lies in panels.
 
     Either the op names the orders in which everything lies best, or operands are taken as they lie: the template packs
@@ -109,7 +129,9 @@ def operands(planner: Planner, node: Node, mapping: ContractionMap) -> tuple[Slo
     return first, second, out, (columns, width)
 
 
-def panels(planner: Planner, x: Node, order: tuple[int, ...], mapping: ContractionMap) -> int | None:
+def panels(
+    planner: Planner, x: Node, order: tuple[int, ...], mapping: ContractionMap
+) -> int | None:
     """The width of column panels to lay an operand out in, where it has to be copied anyway and the work is worth it.
 
     [rows, columns]  ->  [columns / width, rows, width]: a tile of the result then reads one contiguous stretch.
@@ -119,7 +141,11 @@ def panels(planner: Planner, x: Node, order: tuple[int, ...], mapping: Contracti
     if have is not None and all(n == 1 or a == b for n, a, b in zip(x.shape, have.strides, wanted)):
         return None
     columns = x.shape[order[-1]]
-    plain = mapping.b[order[-1]] == (0, ((mapping.b[order[-1]][1][0][0], 1),)) if mapping.b[order[-1]][1] else False
+    plain = (
+        mapping.b[order[-1]] == (0, ((mapping.b[order[-1]][1][0][0], 1),))
+        if mapping.b[order[-1]][1]
+        else False
+    )
     width = panel_width(columns)
     return width if plain and width < columns and x.numel >= PANEL_ELEMENTS else None
 
@@ -143,7 +169,12 @@ def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> int:
         window = planner.window(x)
         elsewhere = {name for _, terms in (mapping.a, mapping.b)[1 - side] for name, _ in terms}
         for dim, (_, terms) in enumerate((mapping.a, mapping.b)[side]):
-            if len(terms) != 1 or terms[0][1] != 1 or terms[0][0] >= mapping.rank or terms[0][0] in elsewhere:
+            if (
+                len(terms) != 1
+                or terms[0][1] != 1
+                or terms[0][0] >= mapping.rank
+                or terms[0][0] in elsewhere
+            ):
                 continue
             loop = terms[0][0]
             extent = mapping.loops[loop]

@@ -30,7 +30,9 @@ class Group:
         self.planner = planner
         self.shape = shape
         self.step = step
-        self.cuts: list[list[tuple[str, int, int]]] = [[(f"i{d}", n, 1)] for d, n in enumerate(shape)]
+        self.cuts: list[list[tuple[str, int, int]]] = [
+            [(f"i{d}", n, 1)] for d, n in enumerate(shape)
+        ]
         self.nodes: list[Node] = []
         self.reads: set[int] = set()
         self.strides: tuple[int, ...] = ()
@@ -45,7 +47,10 @@ class Group:
 
     def index(self) -> list[Affine]:
         """The position in the shape, in terms of the loops."""
-        return [combine([(term(name), factor) for name, n, factor in parts if n > 1]) for parts in self.cuts]
+        return [
+            combine([(term(name), factor) for name, n, factor in parts if n > 1])
+            for parts in self.cuts
+        ]
 
     def cut(self, request: CutLoop) -> None:
         """Make one loop two."""
@@ -53,13 +58,20 @@ class Group:
             for k, (name, extent, factor) in enumerate(parts):
                 if name == request.name:
                     inner = request.inner
-                    parts[k : k + 1] = [(f"{name}o", extent // inner, factor * inner), (f"{name}i", inner, factor)]
+                    parts[k : k + 1] = [
+                        (f"{name}o", extent // inner, factor * inner),
+                        (f"{name}i", inner, factor),
+                    ]
                     return
         raise request
 
     def loop_strides(self, strides: tuple[int, ...]) -> dict[str, int]:
         """How far each loop steps in a buffer of these strides."""
-        return {name: strides[d] * factor for d, parts in enumerate(self.cuts) for name, _, factor in parts}
+        return {
+            name: strides[d] * factor
+            for d, parts in enumerate(self.cuts)
+            for name, _, factor in parts
+        }
 
 
 class Groups:
@@ -117,7 +129,11 @@ class Groups:
         index = group.index()
         value = body.value(node, index, compute=True)
         if id(node) not in planner.slots:
-            fallback = ordered_strides(node.shape, self.order(group)) if not group.strides else group.strides
+            fallback = (
+                ordered_strides(node.shape, self.order(group))
+                if not group.strides
+                else group.strides
+            )
             planner.slot_for(node, fallback)
         slot = planner.slots[id(node)]
         body.store(slot, index, value)
@@ -137,8 +153,12 @@ class Groups:
     def order(self, group: Group) -> tuple[int, ...]:
         """The order of dimensions in which the dominant operand lies."""
         names = list(group.extents())
-        steps = dominant_steps(group.body.statements, {p.name: p for p in group.body.parameters.values()}, names)
-        farthest = [max((steps[name] for name, n, _ in parts if n > 1), default=0) for parts in group.cuts]
+        steps = dominant_steps(
+            group.body.statements, {p.name: p for p in group.body.parameters.values()}, names
+        )
+        farthest = [
+            max((steps[name] for name, n, _ in parts if n > 1), default=0) for parts in group.cuts
+        ]
         for d in range(1, len(farthest)):
             if group.shape[d] == 1:  # a dimension of length one stays behind the one before it
                 farthest[d] = farthest[d - 1]
@@ -149,16 +169,37 @@ class Groups:
     def try_map(self, group: Group, node: Node, needs: dict[int, bool]) -> bool:
         declared = self.planner.slots.get(id(node))
         order = self.planner.choice.orders.get(id(node))
-        wanted = declared.strides if declared else ordered_strides(node.shape, order) if order else group.strides
+        wanted = (
+            declared.strides
+            if declared
+            else ordered_strides(node.shape, order)
+            if order
+            else group.strides
+        )
         if any(n > 1 and a != b for n, a, b in zip(node.shape, wanted, group.strides)):
             return False
         body = group.body
-        before = (list(body.statements), dict(body.parameters), list(body.places), list(body.scalars), list(body.scalar_types),
-                  dict(body.known), body.count)  # fmt: skip
+        before = (
+            list(body.statements),
+            dict(body.parameters),
+            list(body.places),
+            list(body.scalars),
+            list(body.scalar_types),
+            dict(body.known),
+            body.count,
+        )
         try:
             self.add_map(group, node)
         except CutLoop:
-            (body.statements, body.parameters, body.places, body.scalars, body.scalar_types, body.known, body.count) = before
+            (
+                body.statements,
+                body.parameters,
+                body.places,
+                body.scalars,
+                body.scalar_types,
+                body.known,
+                body.count,
+            ) = before
             return False
         self.adopt(group, node, needs)
         return True
@@ -185,13 +226,28 @@ class Groups:
 
     def try_reduce(self, group: Group, node: Node, needs: dict[int, bool]) -> bool:
         body = group.body
-        before = (list(body.statements), dict(body.parameters), list(body.places), list(body.scalars), list(body.scalar_types),
-                  dict(body.known), body.count)  # fmt: skip
+        before = (
+            list(body.statements),
+            dict(body.parameters),
+            list(body.places),
+            list(body.scalars),
+            list(body.scalar_types),
+            dict(body.known),
+            body.count,
+        )
         count = len(group.reductions)
         try:
             self.add_reduce(group, node)
         except CutLoop:
-            (body.statements, body.parameters, body.places, body.scalars, body.scalar_types, body.known, body.count) = before
+            (
+                body.statements,
+                body.parameters,
+                body.places,
+                body.scalars,
+                body.scalar_types,
+                body.known,
+                body.count,
+            ) = before
             del group.reductions[count:]
             return False
         self.adopt(group, node, needs)
@@ -211,7 +267,9 @@ class Groups:
             group.reductions = []
             number = 0
         name, following, initial = f"r{number}", f"n{number}", f"s{number}"
-        body.statements.append(Let(following, COMBINES[combine_kind], (name, value), node.dtype.name))
+        body.statements.append(
+            Let(following, COMBINES[combine_kind], (name, value), node.dtype.name)
+        )
         reduction = Reduction(name, initial, value, following, combine_kind, node.dtype.name)
         group.reductions.append((reduction, self.planner.slot_for(node), node))
 
@@ -222,12 +280,14 @@ class Groups:
         stored, slots = self.planner.choice.stored, self.planner
         found: dict[int, bool] = {}
         seen: dict[int, bool] = {}
-        stack: list[tuple[Node, bool]] = [(node, True)] if include else [
-            (x, node.op not in _POINTWISE_BREAKS) for x in node.inputs
-        ]
+        stack: list[tuple[Node, bool]] = (
+            [(node, True)]
+            if include
+            else [(x, node.op not in _POINTWISE_BREAKS) for x in node.inputs]
+        )
         while stack:
             x, same = stack.pop()
-            if seen.get(id(x), None) is False or seen.get(id(x)) == same:
+            if seen.get(id(x)) is False or seen.get(id(x)) == same:
                 continue
             seen[id(x)] = same and seen.get(id(x), True)
             if x.op == "input":
@@ -266,7 +326,9 @@ class Groups:
         for group in self.all:
             kernel = self.reduce_kernel(group) if group.reductions else self.map_kernel(group)
             body = group.body
-            self.planner.steps[group.step] = Step("kernel", body.places, group.nodes, kernel=kernel, scalars=body.scalars)
+            self.planner.steps[group.step] = Step(
+                "kernel", body.places, group.nodes, kernel=kernel, scalars=body.scalars
+            )
 
     def map_kernel(self, group: Group):  # type: ignore[no-untyped-def]
         body = group.body
@@ -275,9 +337,13 @@ class Groups:
         order = sorted(extents, key=lambda name: -steps[name])
         arithmetic = sum(1 for s in body.statements if isinstance(s, Let))
         return map_kernel(
-            body.statements, order, extents, tuple(body.parameters[p] for p in body.places), tuple(body.scalar_types),
+            body.statements,
+            order,
+            extents,
+            tuple(body.parameters[p] for p in body.places),
+            tuple(body.scalar_types),
             weight=1 + arithmetic // 24,
-        )  # fmt: skip
+        )
 
     def reduce_kernel(self, group: Group):  # type: ignore[no-untyped-def]
         body = group.body
@@ -292,12 +358,20 @@ class Groups:
             body.store(slot, index, reduction.name)
         stores, body.statements = body.statements, statements
         initials = [
-            Let(r.initial, "const", (), r.dtype, (initial_value(r.combine, r.dtype),)) for r, _, _ in group.reductions
+            Let(r.initial, "const", (), r.dtype, (initial_value(r.combine, r.dtype),))
+            for r, _, _ in group.reductions
         ]
         return reduce_kernel(
-            statements, kept, reduced, group.extents(), [r for r, _, _ in group.reductions], stores,
-            tuple(body.parameters[p] for p in body.places), tuple(body.scalar_types), list(initials),
-        )  # fmt: skip
+            statements,
+            kept,
+            reduced,
+            group.extents(),
+            [r for r, _, _ in group.reductions],
+            stores,
+            tuple(body.parameters[p] for p in body.places),
+            tuple(body.scalar_types),
+            list(initials),
+        )
 
 
 def initial_value(combine_kind: str, dtype: str) -> float | int | bool:

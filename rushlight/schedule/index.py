@@ -49,7 +49,9 @@ def bounds(expression: Affine, extents: Mapping[str, int]) -> tuple[int, int]:
     return low, high
 
 
-def divide(expression: Affine, divisor: int, extents: Mapping[str, int]) -> tuple[Affine, Affine] | None:
+def divide(
+    expression: Affine, divisor: int, extents: Mapping[str, int]
+) -> tuple[Affine, Affine] | None:
     """(quotient, remainder) with 0 <= remainder < divisor, both affine; None where they are not.
 
     CutLoop where a loop runs across multiples of the divisor that it could be cut at.
@@ -57,7 +59,7 @@ def divide(expression: Affine, divisor: int, extents: Mapping[str, int]) -> tupl
     if divisor == 1:
         return expression, ZERO
     low, high = bounds(expression, extents)
-    if 0 <= low and high < divisor:
+    if low >= 0 and high < divisor:
         return ZERO, expression
     over = tuple((n, c // divisor) for n, c in expression.terms if c % divisor == 0)
     rest = Affine(expression.constant, tuple((n, c) for n, c in expression.terms if c % divisor))
@@ -73,7 +75,9 @@ def divide(expression: Affine, divisor: int, extents: Mapping[str, int]) -> tupl
     return None
 
 
-def split(expression: Affine, steps: Sequence[int], shape: Sequence[int], extents: Mapping[str, int]) -> list[Affine] | None:
+def split(
+    expression: Affine, steps: Sequence[int], shape: Sequence[int], extents: Mapping[str, int]
+) -> list[Affine] | None:
     """The position in a dense array of strides `steps` that a flat address means; None where it is not affine."""
     order = sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: -steps[d])
     found = [ZERO] * len(shape)

@@ -48,21 +48,27 @@ def affines(statements: Sequence[Statement]) -> list[Affine]:
     return found
 
 
-def replaced(statements: Sequence[Statement], old: str, new: Sequence[tuple[str, int]]) -> list[Statement]:
+def replaced(
+    statements: Sequence[Statement], old: str, new: Sequence[tuple[str, int]]
+) -> list[Statement]:
     """The body with a loop index replaced everywhere."""
     result: list[Statement] = []
     for s in statements:
         if isinstance(s, Load):
             s = Load(s.name, s.parameter, rename(s.address, old, new), s.dtype, s.dynamic, s.mask)
         elif isinstance(s, Store):
-            s = Store(s.parameter, rename(s.address, old, new), s.value, s.dynamic, s.mask, s.combine)
+            s = Store(
+                s.parameter, rename(s.address, old, new), s.value, s.dynamic, s.mask, s.combine
+            )
         elif isinstance(s, Let) and s.op == "index":
             s = Let(s.name, s.op, s.arguments, s.dtype, (rename(s.attributes[0], old, new),))
         result.append(s)
     return result
 
 
-def join(statements: list[Statement], order: list[str], extents: dict[str, int]) -> tuple[list[Statement], list[str]]:
+def join(
+    statements: list[Statement], order: list[str], extents: dict[str, int]
+) -> tuple[list[Statement], list[str]]:
     """Neighbouring loops that every address steps through as one become one.
 
     for i < 4: for j < 8: x[8*i + j]    ->    for j < 32: x[j]
@@ -79,7 +85,9 @@ def join(statements: list[Statement], order: list[str], extents: dict[str, int])
     return statements, order
 
 
-def dominant_steps(statements: Sequence[Statement], parameters: Mapping[str, Parameter], names: Sequence[str]) -> dict[str, int]:
+def dominant_steps(
+    statements: Sequence[Statement], parameters: Mapping[str, Parameter], names: Sequence[str]
+) -> dict[str, int]:
     """How far each loop steps in the load that varies with most loops (the largest buffer of these)."""
     best: tuple[int, int] | None = None
     steps: dict[str, int] = dict.fromkeys(names, 0)
@@ -97,18 +105,28 @@ TILE = 16  # elements of four bytes in a cache line
 
 
 def tile_transpose(
-    statements: list[Statement], order: list[str], extents: dict[str, int], parameters: Mapping[str, Parameter]
-) -> tuple[list[Statement], list[str]]:  # fmt: skip
+    statements: list[Statement],
+    order: list[str],
+    extents: dict[str, int],
+    parameters: Mapping[str, Parameter],
+) -> tuple[list[Statement], list[str]]:
     """Where a large operand is read across the direction of the stores, walk it in tiles that stay in cache.
 
     for i: for j (vector): out[i, j] = x[j, i]  ->  for j by 16: for i: for 16 of j (vector): out[i, j] = x[j, i]
     """
     last = order[-1]
     across = [
-        s for s in statements
-        if isinstance(s, Load) and abs(s.address.coefficient(last)) > 1 and parameters[s.parameter].size >= 4096
-        and any(abs(s.address.coefficient(n)) < abs(s.address.coefficient(last)) and s.address.coefficient(n) for n in order[:-1])
-    ]  # fmt: skip
+        s
+        for s in statements
+        if isinstance(s, Load)
+        and abs(s.address.coefficient(last)) > 1
+        and parameters[s.parameter].size >= 4096
+        and any(
+            abs(s.address.coefficient(n)) < abs(s.address.coefficient(last))
+            and s.address.coefficient(n)
+            for n in order[:-1]
+        )
+    ]
     if not across or extents[last] % TILE or extents[last] < 2 * TILE or len(order) < 2:
         return statements, order
     load = max(across, key=lambda s: parameters[s.parameter].size)
@@ -119,14 +137,24 @@ def tile_transpose(
     return statements, [outer, *rest, inner]
 
 
-def _wrap(name: str, extent: int, body: Sequence[Statement], vector: bool = False, carried: tuple[Carried, ...] = ()) -> Loop:
+def _wrap(
+    name: str,
+    extent: int,
+    body: Sequence[Statement],
+    vector: bool = False,
+    carried: tuple[Carried, ...] = (),
+) -> Loop:
     return Loop(name, extent, tuple(body), carried, vector)
 
 
 def map_kernel(
-    statements: list[Statement], order: list[str], extents: dict[str, int], parameters: tuple[Parameter, ...],
-    scalars: tuple[str, ...], weight: int = 1,
-) -> Kernel:  # fmt: skip
+    statements: list[Statement],
+    order: list[str],
+    extents: dict[str, int],
+    parameters: tuple[Parameter, ...],
+    scalars: tuple[str, ...],
+    weight: int = 1,
+) -> Kernel:
     """A kernel that does the body once for every setting of the loops, all of them parallel."""
     extents = {n: extents[n] for n in order}
     unit = [n for n in order if extents[n] == 1]
@@ -147,9 +175,16 @@ def map_kernel(
 
 
 def reduce_kernel(
-    statements: list[Statement], kept: list[str], reduced: list[str], extents: dict[str, int], reductions: Sequence[Reduction],
-    stores: list[Statement], parameters: tuple[Parameter, ...], scalars: tuple[str, ...], initials: list[Statement],
-) -> Kernel:  # fmt: skip
+    statements: list[Statement],
+    kept: list[str],
+    reduced: list[str],
+    extents: dict[str, int],
+    reductions: Sequence[Reduction],
+    stores: list[Statement],
+    parameters: tuple[Parameter, ...],
+    scalars: tuple[str, ...],
+    initials: list[Statement],
+) -> Kernel:
     """A kernel that combines the body's values over the reduced loops for every setting of the kept ones.
 
     The loop that steps least in the dominant load runs in vectors: if it is a kept one, each lane has a sum of its own.
@@ -166,12 +201,18 @@ def reduce_kernel(
     statements, stores = everything[: len(statements)], everything[len(statements) :]
     moving = [n for n in kept + reduced if steps.get(n)]
     nearest = min(moving, key=lambda n: steps[n], default=None)
-    lanes_kept = nearest is not None and nearest in kept and steps[nearest] == 1 and extents[nearest] >= 8
+    lanes_kept = (
+        nearest is not None and nearest in kept and steps[nearest] == 1 and extents[nearest] >= 8
+    )
     if lanes_kept:
         kept.remove(nearest)  # type: ignore[arg-type]
         kept.append(nearest)  # type: ignore[arg-type]
     final = {r.name: final_name(r, len(reduced)) for r in reductions}
-    stores = [Store(s.parameter, s.address, final[s.value], s.dynamic) for s in stores if isinstance(s, Store)]
+    stores = [
+        Store(s.parameter, s.address, final[s.value], s.dynamic)
+        for s in stores
+        if isinstance(s, Store)
+    ]
     body = _reduce_loops(statements, reduced, extents, reductions, vector=not lanes_kept)
     inner: Sequence[Statement] = [*initials, *body, *stores]
     for depth, name in enumerate(reversed(kept)):
@@ -184,8 +225,12 @@ def reduce_kernel(
 
 
 def _reduce_loops(
-    statements: Sequence[Statement], reduced: Sequence[str], extents: Mapping[str, int], reductions: Sequence[Reduction], vector: bool
-) -> list[Statement]:  # fmt: skip
+    statements: Sequence[Statement],
+    reduced: Sequence[str],
+    extents: Mapping[str, int],
+    reductions: Sequence[Reduction],
+    vector: bool,
+) -> list[Statement]:
     """The nest of reduced loops; each level carries its own copy of every running value."""
     depth = len(reduced)
     if not depth:
@@ -196,10 +241,14 @@ def _reduce_loops(
         for r in reductions:
             inside = r.name if k == depth - 1 else f"{r.name}_{k}"
             outside = r.initial if k == 0 else f"{r.name}_{k - 1}"
-            following = r.next if k == depth - 1 else f"{r.name}_{k + 1}" if k + 1 < depth - 1 else r.name
+            following = (
+                r.next if k == depth - 1 else f"{r.name}_{k + 1}" if k + 1 < depth - 1 else r.name
+            )
             carried.append(Carried(inside, outside, following, r.combine, r.dtype))
         body = list(statements) if k == depth - 1 else [level(k + 1)]
-        return _wrap(reduced[k], extents[reduced[k]], body, vector and k == depth - 1, tuple(carried))
+        return _wrap(
+            reduced[k], extents[reduced[k]], body, vector and k == depth - 1, tuple(carried)
+        )
 
     return [level(0)]
 
@@ -210,7 +259,14 @@ def final_name(reduction: Reduction, reduced: int) -> Value:
 
 
 # a combine's primitive; a reduction kind's combine; what it starts from
-COMBINES = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "and": "logical_and", "or": "logical_or"}
+COMBINES = {
+    "sum": "add",
+    "prod": "mul",
+    "max": "maximum",
+    "min": "minimum",
+    "and": "logical_and",
+    "or": "logical_or",
+}
 KINDS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "any": "or", "all": "and"}
 INITIAL = {"sum": 0, "prod": 1, "or": False, "and": True}
 __all__ = ["COMBINES", "INITIAL", "KINDS", "Reduction", "final_name", "map_kernel", "reduce_kernel"]

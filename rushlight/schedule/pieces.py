@@ -20,7 +20,9 @@ def concat_steps(planner: Planner, node: Node) -> None:
     """cat(x, y)  ->  two kernels that store x and y into windows of one buffer."""
     (axis,) = node.attributes
     largest = max(node.inputs, key=lambda x: x.numel)
-    slot = planner.slot_for(node, ordered_strides(node.shape, planner.groups.natural_order(largest)))
+    slot = planner.slot_for(
+        node, ordered_strides(node.shape, planner.groups.natural_order(largest))
+    )
     at = slot.offset
     for x in node.inputs:
         if x.numel:
@@ -45,7 +47,7 @@ def numpy_step(planner: Planner, node: Node) -> None:
     from .plan import Step
 
     if node.op == "host":
-        return  # its results are stored when they are picked
+        return None  # its results are stored when they are picked
     if node.op == "pick":
         return _pick(planner, node)
     slot = planner.slot_for(node)
@@ -85,4 +87,3 @@ def _operand(planner: Planner, x: Node) -> tuple[int, Layout] | int | Node:
     if window is None:
         window = planner.stored_as(x, tuple(range(x.ndim)))
     return window.place, layout_of(x.shape, window.strides, window.offset, x.dtype)
-

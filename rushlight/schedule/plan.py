@@ -56,9 +56,13 @@ class Step:
     kernel: Kernel | None = None
     contraction: Contraction | None = None
     scalars: list[int] = field(default_factory=list)
-    operands: list[tuple[int, Layout] | int | Node] = field(default_factory=list)  # numpy: windows, scalar positions, constants
+    operands: list[tuple[int, Layout] | int | Node] = field(
+        default_factory=list
+    )  # numpy: windows, scalar positions, constants
     result: Layout | None = None  # numpy: how the one result lies in places[0]
-    picks: list[tuple[int, Layout]] = field(default_factory=list)  # a host function: (result number, layout) for each place
+    picks: list[tuple[int, Layout]] = field(
+        default_factory=list
+    )  # a host function: (result number, layout) for each place
 
 
 @dataclass(slots=True)
@@ -124,7 +128,9 @@ class Planner:
             key = (position, layout.dtype.name)
             if key not in self.leaf_places:
                 self.leaf_places[key] = self.memory("leaf", position, reach[key], layout.dtype)
-            slot = Slot(self.leaf_places[key], layout.strides, reach[key], layout.dtype.name, layout.offset)
+            slot = Slot(
+                self.leaf_places[key], layout.strides, reach[key], layout.dtype.name, layout.offset
+            )
             self.leaf[node.attributes] = slot
 
     def place_outputs(self) -> None:
@@ -134,7 +140,12 @@ class Planner:
             place = self.memory("output", number, max(layout.numel, 1), layout.dtype)
             self.output_places.append(place)
             slot = Slot(place, layout.strides, max(layout.numel, 1), layout.dtype.name)
-            if id(node) in self.choice.stored and node.op != "input" and id(node) not in self.slots and layout.numel:
+            if (
+                id(node) in self.choice.stored
+                and node.op != "input"
+                and id(node) not in self.slots
+                and layout.numel
+            ):
                 self.slots[id(node)] = slot
             elif layout.numel:
                 self.multi.setdefault(id(node), []).append(slot)
@@ -176,7 +187,11 @@ class Planner:
         slot = self.slots.get(id(node))
         if slot is None:
             order = self.choice.orders.get(id(node))
-            strides = ordered_strides(node.shape, order) if order is not None else tuple(fallback or contiguous_strides(node.shape))
+            strides = (
+                ordered_strides(node.shape, order)
+                if order is not None
+                else tuple(fallback or contiguous_strides(node.shape))
+            )
             slot = self.slots[id(node)] = self.temporary(node, strides)
         return slot
 
@@ -189,7 +204,9 @@ class Planner:
         extents = {f"d{d}": n for d, n in enumerate(node.shape)}
         body = Body(self.slots, self.leaf, extents, [])
         try:
-            body.value(node, [term(f"d{d}") if n > 1 else term("", 0) for d, n in enumerate(node.shape)])
+            body.value(
+                node, [term(f"d{d}") if n > 1 else term("", 0) for d, n in enumerate(node.shape)]
+            )
         except CutLoop:
             return None
         if len(body.statements) != 1 or not hasattr(body.statements[0], "address"):
@@ -199,13 +216,17 @@ class Planner:
             return None
         strides = tuple(load.address.coefficient(f"d{d}") for d in range(node.ndim))  # type: ignore[union-attr]
         place = body.places[0]
-        return Slot(place, strides, self.memories[place].size, node.dtype.name, load.address.constant)  # type: ignore[union-attr]
+        return Slot(
+            place, strides, self.memories[place].size, node.dtype.name, load.address.constant
+        )  # type: ignore[union-attr]
 
     def stored_as(self, node: Node, order: tuple[int, ...]) -> Slot:
         """A node in memory, densely, in an order of dimensions: where it is if that will do, else a copy."""
         wanted = ordered_strides(node.shape, order)
         have = self.window(node)
-        if have is not None and all(n == 1 or a == b for n, a, b in zip(node.shape, have.strides, wanted)):
+        if have is not None and all(
+            n == 1 or a == b for n, a, b in zip(node.shape, have.strides, wanted)
+        ):
             return have
         key = (id(node), order)
         if key not in self.copies:

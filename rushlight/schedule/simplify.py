@@ -87,10 +87,14 @@ def split_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
         return node
     rest = [d for d in range(x.ndim) if d not in inner]
     first = make(Node("reduce", (x,), [x.shape[d] for d in rest], node.dtype, (kind, inner)))
-    return Node("reduce", (first,), node.shape, node.dtype, (kind, tuple(rest.index(a) for a in outer)))
+    return Node(
+        "reduce", (first,), node.shape, node.dtype, (kind, tuple(rest.index(a) for a in outer))
+    )
 
 
-def _cut_axis(x: Node, axes: tuple[int, ...], axis: int, parts: int, make) -> tuple[Node, tuple[int, ...]]:  # type: ignore[no-untyped-def]
+def _cut_axis(
+    x: Node, axes: tuple[int, ...], axis: int, parts: int, make
+) -> tuple[Node, tuple[int, ...]]:  # type: ignore[no-untyped-def]
     """A dimension seen as two, and the reduced axes counted anew (both halves are reduced)."""
     shape = [*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :]]
     wide = make(Node("reshape", (x,), shape, x.dtype))

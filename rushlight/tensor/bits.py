@@ -31,9 +31,13 @@ def view_dtype(self: Tensor, target: dtype) -> Tensor:
     shape, strides, offset = list(layout.shape), list(layout.strides), layout.offset
     if old != new:
         if not shape:
-            raise RuntimeError(f"self.dim() cannot be 0 to view {layout.dtype} as {target} (different element sizes)")
+            raise RuntimeError(
+                f"self.dim() cannot be 0 to view {layout.dtype} as {target} (different element sizes)"
+            )
         if strides[-1] != 1:
-            raise RuntimeError(f"self.stride(-1) must be 1 to view {layout.dtype} as {target} (different element sizes)")
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {layout.dtype} as {target} (different element sizes)"
+            )
         bytes_last = shape[-1] * old
         others = [s * old for s in strides[:-1]]
         if bytes_last % new or (offset * old) % new or any(s % new for s in others):
@@ -45,16 +49,26 @@ def view_dtype(self: Tensor, target: dtype) -> Tensor:
         strides = [s // new for s in others] + [1]
         offset = offset * old // new
     share(self._storage)
-    return view_of(self, layout_of(shape, strides, offset, target, layout.device), "View", lambda g: g)
+    return view_of(
+        self, layout_of(shape, strides, offset, target, layout.device), "View", lambda g: g
+    )
 
 
 def view_as_real(input: Tensor) -> Tensor:
     """A complex tensor as real pairs in a new last dimension, as `torch.view_as_real`."""
     layout = input._layout
     if not layout.dtype.is_complex:
-        raise RuntimeError(f"view_as_real is only supported for complex tensors, got {layout.dtype}")
+        raise RuntimeError(
+            f"view_as_real is only supported for complex tensors, got {layout.dtype}"
+        )
     share(input._storage)
-    made = layout_of((*layout.shape, 2), (*[2 * s for s in layout.strides], 1), 2 * layout.offset, layout.dtype.real, layout.device)
+    made = layout_of(
+        (*layout.shape, 2),
+        (*[2 * s for s in layout.strides], 1),
+        2 * layout.offset,
+        layout.dtype.real,
+        layout.device,
+    )
     return view_of(input, made, "ViewAsReal", lambda g: view_as_complex(g.contiguous()))
 
 
@@ -64,9 +78,17 @@ def view_as_complex(input: Tensor) -> Tensor:
     if not layout.shape or layout.shape[-1] != 2:
         raise RuntimeError(f"Tensor must have a last dimension of size 2, got {list(layout.shape)}")
     if layout.strides[-1] != 1 or layout.offset % 2 or any(s % 2 for s in layout.strides[:-1]):
-        raise RuntimeError("Tensor must have a last dimension with stride 1 and even strides elsewhere")
+        raise RuntimeError(
+            "Tensor must have a last dimension with stride 1 and even strides elsewhere"
+        )
     share(input._storage)
-    made = layout_of(layout.shape[:-1], [s // 2 for s in layout.strides[:-1]], layout.offset // 2, layout.dtype.to_complex(), layout.device)
+    made = layout_of(
+        layout.shape[:-1],
+        [s // 2 for s in layout.strides[:-1]],
+        layout.offset // 2,
+        layout.dtype.to_complex(),
+        layout.device,
+    )
     return view_of(input, made, "ViewAsComplex", lambda g: view_as_real(core.clone(g)))
 
 
@@ -127,7 +149,9 @@ class TypedStorage(UntypedStorage):
 
 def tensor_on(storage: UntypedStorage, type_: dtype) -> Tensor:
     """All elements of a storage as a one-dimensional tensor."""
-    return make_tensor(storage.storage, contiguous_layout((storage.nbytes() // type_.itemsize,), type_))
+    return make_tensor(
+        storage.storage, contiguous_layout((storage.nbytes() // type_.itemsize,), type_)
+    )
 
 
 METHODS: dict[str, Any] = {
@@ -136,4 +160,3 @@ METHODS: dict[str, Any] = {
     "_typed_storage": lambda self: TypedStorage(self._storage, self.dtype),
 }
 FUNCTIONS = (view_as_real, view_as_complex)
-

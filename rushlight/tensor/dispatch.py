@@ -43,7 +43,9 @@ def dispatch(row: Op, args: tuple) -> Any:
                 needs = True
         elif value.__class__ in _NUMBERS:
             if value.__class__ is int and not -MOST <= value < MOST:
-                raise RuntimeError(f"Overflow when unpacking long long: {row.__name__} got the number {value}")
+                raise RuntimeError(
+                    f"Overflow when unpacking long long: {row.__name__} got the number {value}"
+                )
             scalars.append(value)
             key.append(value.__class__)
         elif kind == VALUES and value is not None:
@@ -149,7 +151,13 @@ def _described(row: Op, args: tuple) -> tuple:
 def _coerced(row: Op, args: tuple) -> tuple:
     """NumPy numbers and symbolic numbers as Python's; TypeError for what is no tensor."""
     return tuple(
-        a if k == STATIC or a is None or isinstance(a, (Tensor, Node)) or a.__class__ in _NUMBERS or k == VALUES else _number(row, a)
+        a
+        if k == STATIC
+        or a is None
+        or isinstance(a, (Tensor, Node))
+        or a.__class__ in _NUMBERS
+        or k == VALUES
+        else _number(row, a)
         for k, a in zip(row.kinds, args)
     )
 
@@ -165,7 +173,9 @@ def _number(row: Op, value: Any) -> Any:
 
 def _no_tensor(row: Op, value: Any) -> Any:
     names = ", ".join(row.names)
-    raise TypeError(f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: {names})")
+    raise TypeError(
+        f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: {names})"
+    )
 
 
 def _frozen(value: Any) -> Any:

@@ -46,10 +46,14 @@ def check_writable(target: Tensor) -> None:
     """RuntimeError where an in-place operation on the tensor would not mean anything."""
     if MODE.grad:
         if target.requires_grad and target.grad_fn is None:
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
         base = target._base
         if base is not None and base._requires_grad and base._grad_fn is None:
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation."
+            )
     layout = target._layout
     if any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
         raise RuntimeError(
@@ -59,10 +63,22 @@ def check_writable(target: Tensor) -> None:
 
 
 TYPE_NAMES = {
-    "float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
-    "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
-}  # fmt: skip
+    "float64": "Double",
+    "float32": "Float",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+}
 
 
 def type_name(name: str) -> str:
@@ -95,7 +111,11 @@ def store(storage: Storage, layout: Layout, value: Tensor) -> None:
         return
     covers = layout.numel == storage.numel and layout.dense() and layout.dtype is storage.dtype
     if covers:
-        fresh = value._layout.strides == layout.strides and not value._layout.offset and value._storage.pending()
+        fresh = (
+            value._layout.strides == layout.strides
+            and not value._layout.offset
+            and value._storage.pending()
+        )
         if not fresh or value._storage.numel != layout.numel:
             value = core.restride(value.detach(), layout.strides)
         storage.take(value._storage)
@@ -107,7 +127,9 @@ def store(storage: Storage, layout: Layout, value: Tensor) -> None:
         storage.take(result._storage)
     else:  # such memory is shared: what it holds is its bytes
         fresh = result._storage.realize()
-        storage.realize().numpy("uint8")[: storage.nbytes()] = fresh.numpy("uint8")[: storage.nbytes()]
+        storage.realize().numpy("uint8")[: storage.nbytes()] = fresh.numpy("uint8")[
+            : storage.nbytes()
+        ]
 
 
 def write_through(storage: Storage, kept) -> None:  # type: ignore[no-untyped-def]

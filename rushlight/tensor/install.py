@@ -17,22 +17,55 @@ from .tensor import Tensor
 
 # Python's operators: dunder name -> (row, operands swapped)
 OPERATORS: dict[str, tuple[str, bool]] = {
-    "__add__": ("add", False), "__radd__": ("add", True), "__sub__": ("sub", False), "__rsub__": ("sub", True),
-    "__mul__": ("mul", False), "__rmul__": ("mul", True), "__truediv__": ("div", False), "__rtruediv__": ("div", True),
-    "__floordiv__": ("floor_divide", False), "__rfloordiv__": ("floor_divide", True),
-    "__mod__": ("remainder", False), "__rmod__": ("remainder", True), "__pow__": ("pow", False), "__rpow__": ("pow", True),
-    "__matmul__": ("matmul", False), "__rmatmul__": ("matmul", True),
-    "__lt__": ("lt", False), "__le__": ("le", False), "__gt__": ("gt", False), "__ge__": ("ge", False),
-    "__eq__": ("eq", False), "__ne__": ("ne", False),
-    "__and__": ("bitwise_and", False), "__rand__": ("bitwise_and", True), "__or__": ("bitwise_or", False),
-    "__ror__": ("bitwise_or", True), "__xor__": ("bitwise_xor", False), "__rxor__": ("bitwise_xor", True),
-    "__lshift__": ("bitwise_left_shift", False), "__rshift__": ("bitwise_right_shift", False),
-}  # fmt: skip
-CHOOSING = frozenset({"pow"})  # operators whose public function chooses among rows; the others go to their row at once
+    "__add__": ("add", False),
+    "__radd__": ("add", True),
+    "__sub__": ("sub", False),
+    "__rsub__": ("sub", True),
+    "__mul__": ("mul", False),
+    "__rmul__": ("mul", True),
+    "__truediv__": ("div", False),
+    "__rtruediv__": ("div", True),
+    "__floordiv__": ("floor_divide", False),
+    "__rfloordiv__": ("floor_divide", True),
+    "__mod__": ("remainder", False),
+    "__rmod__": ("remainder", True),
+    "__pow__": ("pow", False),
+    "__rpow__": ("pow", True),
+    "__matmul__": ("matmul", False),
+    "__rmatmul__": ("matmul", True),
+    "__lt__": ("lt", False),
+    "__le__": ("le", False),
+    "__gt__": ("gt", False),
+    "__ge__": ("ge", False),
+    "__eq__": ("eq", False),
+    "__ne__": ("ne", False),
+    "__and__": ("bitwise_and", False),
+    "__rand__": ("bitwise_and", True),
+    "__or__": ("bitwise_or", False),
+    "__ror__": ("bitwise_or", True),
+    "__xor__": ("bitwise_xor", False),
+    "__rxor__": ("bitwise_xor", True),
+    "__lshift__": ("bitwise_left_shift", False),
+    "__rshift__": ("bitwise_right_shift", False),
+}
+CHOOSING = frozenset(
+    {"pow"}
+)  # operators whose public function chooses among rows; the others go to their row at once
 UNARY = {"__neg__": "neg", "__invert__": "bitwise_not", "__abs__": "abs"}
-IN_PLACE = {"__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
-            "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or",
-            "__ixor__": "bitwise_xor", "__ilshift__": "bitwise_left_shift", "__irshift__": "bitwise_right_shift"}  # fmt: skip
+IN_PLACE = {
+    "__iadd__": "add",
+    "__isub__": "sub",
+    "__imul__": "mul",
+    "__itruediv__": "div",
+    "__ifloordiv__": "floor_divide",
+    "__imod__": "remainder",
+    "__ipow__": "pow",
+    "__iand__": "bitwise_and",
+    "__ior__": "bitwise_or",
+    "__ixor__": "bitwise_xor",
+    "__ilshift__": "bitwise_left_shift",
+    "__irshift__": "bitwise_right_shift",
+}
 
 
 def _resolve(row: str) -> Any:
@@ -72,7 +105,11 @@ def _bound(function: Callable, swapped: bool, name: str) -> Callable:
         return method
 
     def compared(self: Tensor, other: Any) -> Any:
-        if isinstance(other, (Tensor, int, float, complex)) or hasattr(other, "__array__") or hasattr(other, "__index__"):
+        if (
+            isinstance(other, (Tensor, int, float, complex))
+            or hasattr(other, "__array__")
+            or hasattr(other, "__index__")
+        ):
             return method(self, other)
         return name == "__ne__"
 
@@ -98,7 +135,14 @@ def install() -> dict[str, Callable]:
     for table in (views.ALIASES, values.METHODS, methods.METHODS, bits.METHODS):
         for name, function in table.items():
             setattr(Tensor, name, function)
-    for name in ("__getitem__", "__setitem__", "__delitem__", "__iter__", "__reversed__", "__contains__"):
+    for name in (
+        "__getitem__",
+        "__setitem__",
+        "__delitem__",
+        "__iter__",
+        "__reversed__",
+        "__contains__",
+    ):
         setattr(Tensor, name, _from_getitem(name))
     for name in ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"):
         setattr(Tensor, name, creation.new_like(name))
@@ -132,5 +176,7 @@ def _install_operators() -> None:
     Tensor.__pos__ = lambda self: namespace.positive(self)  # type: ignore[attr-defined]
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))  # type: ignore[attr-defined]
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))  # type: ignore[attr-defined]
-    Tensor.real = property(lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self)  # type: ignore[attr-defined]
+    Tensor.real = property(
+        lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self
+    )  # type: ignore[attr-defined]
     Tensor.imag = property(lambda self: bits.view_as_real(self).select(-1, 1))  # type: ignore[attr-defined]

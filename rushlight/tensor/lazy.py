@@ -148,21 +148,52 @@ def _add_module(path: str, functions: dict[str, str], methods: dict[str, str]) -
 def write_families() -> str:
     """The text of ops/families.py as it should be now."""
     complete()
-    found = {name: row.body.__module__.rsplit(".", 1)[1] for name, row in TABLE.items() if ".ops." in row.body.__module__}
-    lines = ['"""Which family defines a row. Generated: python -m rushlight.tensor.catalog"""', "", "from __future__ import annotations", "",
-             "FAMILY_OF: dict[str, str] = {"]  # fmt: skip
-    return "\n".join([*lines, *(f'    "{name}": "{found[name]}",' for name in sorted(found) if not name.startswith("restride_")), "}", ""])
+    found = {
+        name: row.body.__module__.rsplit(".", 1)[1]
+        for name, row in TABLE.items()
+        if ".ops." in row.body.__module__
+    }
+    lines = [
+        '"""Which family defines a row. Generated: python -m rushlight.tensor.catalog"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "FAMILY_OF: dict[str, str] = {",
+    ]
+    return "\n".join(
+        [
+            *lines,
+            *(
+                f'    "{name}": "{found[name]}",'
+                for name in sorted(found)
+                if not name.startswith("restride_")
+            ),
+            "}",
+            "",
+        ]
+    )
 
 
 def write_catalog() -> str:
     """The text of catalog.py as it should be now."""
     functions, methods = complete()
-    lines = ['"""Where public names are defined. Generated: python -m rushlight.tensor.catalog"""', "", "from __future__ import annotations", ""]
+    lines = [
+        '"""Where public names are defined. Generated: python -m rushlight.tensor.catalog"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
     for title, table in (("TORCH", functions), ("METHODS", methods)):
         lines.append(f"{title}: dict[str, str] = {{")
         lines.extend(f'    "{name}": "{table[name]}",' for name in sorted(table))
         lines.extend(["}", ""])
-    lines += ['if __name__ == "__main__":', "    from rushlight.tensor.lazy import regenerate", "", "    regenerate()", ""]
+    lines += [
+        'if __name__ == "__main__":',
+        "    from rushlight.tensor.lazy import regenerate",
+        "",
+        "    regenerate()",
+        "",
+    ]
     return "\n".join(lines)
 
 

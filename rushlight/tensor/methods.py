@@ -68,7 +68,11 @@ def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -
     if is_contiguous(self, memory_format):
         return self
     strides = format_strides(self, memory_format)
-    return core.contiguous(self) if memory_format is contiguous_format else core.restride(self, strides)
+    return (
+        core.contiguous(self)
+        if memory_format is contiguous_format
+        else core.restride(self, strides)
+    )
 
 
 def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> Tensor:
@@ -76,7 +80,11 @@ def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> T
     strides = format_strides(input, memory_format)
     if strides is None:
         return core.clone(input)
-    return core.contiguous(input) if memory_format is contiguous_format else core.restride(input, strides)
+    return (
+        core.contiguous(input)
+        if memory_format is contiguous_format
+        else core.restride(input, strides)
+    )
 
 
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -91,7 +99,11 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return empty_strided(self.shape, self.stride(), dtype=type_, device="meta")
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     result = self if type_ is self.dtype else core.cast(self, type_)
-    if strides is not None and result._layout.strides != strides and not _same_order(result, strides):
+    if (
+        strides is not None
+        and result._layout.strides != strides
+        and not _same_order(result, strides)
+    ):
         return core.restride(result, strides)
     return core.clone(result) if copy and result is self else result
 
@@ -100,7 +112,9 @@ def _same_order(x: Tensor, strides: tuple[int, ...]) -> bool:
     return all(n == 1 or a == b for n, a, b in zip(x.shape, x._layout.strides, strides))
 
 
-def _to_arguments(args: tuple, kwargs: dict) -> tuple[dtype | None, device | None, bool, memory_format]:
+def _to_arguments(
+    args: tuple, kwargs: dict
+) -> tuple[dtype | None, device | None, bool, memory_format]:
     """What `to` was asked for, in any of its call forms."""
     type_, where = kwargs.get("dtype"), kwargs.get("device")
     flags = []
@@ -109,7 +123,9 @@ def _to_arguments(args: tuple, kwargs: dict) -> tuple[dtype | None, device | Non
             type_ = value
         elif isinstance(value, Tensor):
             type_, where = value.dtype, value.device
-        elif isinstance(value, (str, device)) or (isinstance(value, int) and not isinstance(value, bool)):
+        elif isinstance(value, (str, device)) or (
+            isinstance(value, int) and not isinstance(value, bool)
+        ):
             where = value
         elif isinstance(value, bool):
             flags.append(value)
@@ -120,7 +136,12 @@ def _to_arguments(args: tuple, kwargs: dict) -> tuple[dtype | None, device | Non
     if "other" in kwargs:
         type_, where = kwargs["other"].dtype, kwargs["other"].device
     copy = kwargs.get("copy", flags[1] if len(flags) > 1 else False)
-    return type_, None if where is None else device_of(where), copy, kwargs.get("memory_format") or preserve_format
+    return (
+        type_,
+        None if where is None else device_of(where),
+        copy,
+        kwargs.get("memory_format") or preserve_format,
+    )
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
@@ -160,7 +181,9 @@ CPU_DEVICE = device("cpu")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Overwrite with the values of another tensor, broadcast and converted."""
     if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
     check_writable(self)
     return overwrite(self, core.copy(self, src), check=False)
 
@@ -176,7 +199,9 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+def set_(
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
+) -> Tensor:
     """Make this tensor look at another tensor's (or storage's) memory."""
     from .bits import UntypedStorage, tensor_on
 
@@ -189,17 +214,21 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     if size is not None:
         from .views import as_strided
 
-        source = as_strided(source.detach(), size, stride if stride is not None else contiguous_strides(size), storage_offset)
+        source = as_strided(
+            source.detach(),
+            size,
+            stride if stride is not None else contiguous_strides(size),
+            storage_offset,
+        )
     self._storage, self._layout = source._storage, source._layout
     return self
 
 
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     """Another shape on the same memory, grown where it must be, as `torch.Tensor.resize_`."""
+    from ..base.layout import contiguous_layout
     from .creation import empty
     from .views import sizes
-
-    from ..base.layout import contiguous_layout
 
     layout = contiguous_layout(sizes(size), self.dtype, self.device)
     if layout.numel > self._storage.numel:
@@ -232,9 +261,9 @@ def inplace_of(name: str) -> Callable:
     return method
 
 
-sources: dict[str, Callable] = {}  # what in-place methods go through: public functions (with their overloads) or rows
-
-
+sources: dict[
+    str, Callable
+] = {}  # what in-place methods go through: public functions (with their overloads) or rows
 
 
 def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
@@ -252,17 +281,22 @@ def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
         result._grad = self._grad.__deepcopy__(memo)
     import copy
 
-    result.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if not k.startswith("_post_")}, memo))
+    result.__dict__.update(
+        copy.deepcopy({k: v for k, v in self.__dict__.items() if not k.startswith("_post_")}, memo)
+    )
     memo[id(self)] = result
     return result
 
 
 def _rebuild(cls: type, array: Any, name: str, requires_grad: bool) -> Tensor:
-    from .creation import from_array
     from ..kernel import convert
+    from .creation import from_array
 
     type_ = DTYPES[name]
-    made = from_array(convert.bfloat16_values(array).reshape(array.shape) if type_ is dtypes.bfloat16 else array, type_)
+    made = from_array(
+        convert.bfloat16_values(array).reshape(array.shape) if type_ is dtypes.bfloat16 else array,
+        type_,
+    )
     made = make_tensor(made._storage, made._layout, cls)
     made._requires_grad = requires_grad
     return made
@@ -277,22 +311,46 @@ def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
 
 
 METHODS: dict[str, Any] = {
-    "is_contiguous": is_contiguous, "contiguous": contiguous, "clone": clone, "to": to, "type": type_, "cpu": cpu, "cuda": cuda,
-    "copy_": copy_, "fill_": fill_, "zero_": zero_, "set_": set_, "resize_": resize_, "__deepcopy__": __deepcopy__,
+    "is_contiguous": is_contiguous,
+    "contiguous": contiguous,
+    "clone": clone,
+    "to": to,
+    "type": type_,
+    "cpu": cpu,
+    "cuda": cuda,
+    "copy_": copy_,
+    "fill_": fill_,
+    "zero_": zero_,
+    "set_": set_,
+    "resize_": resize_,
+    "__deepcopy__": __deepcopy__,
     "__reduce_ex__": __reduce_ex__,
-    "bool": _conversion("bool", dtypes.bool_), "bfloat16": _conversion("bfloat16", dtypes.bfloat16),
+    "bool": _conversion("bool", dtypes.bool_),
+    "bfloat16": _conversion("bfloat16", dtypes.bfloat16),
     **{name: _conversion(name, t) for name, t in ALIASES.items()},
-    "char": _conversion("char", dtypes.int8), "byte": _conversion("byte", dtypes.uint8),
+    "char": _conversion("char", dtypes.int8),
+    "byte": _conversion("byte", dtypes.uint8),
     "type_as": lambda self, other: to(self, other.dtype),
     "is_floating_point": lambda self: self.dtype.is_floating_point,
     "is_complex": lambda self: self.dtype.is_complex,
     "is_signed": lambda self: self.dtype.is_signed,
-    "is_conj": lambda self: False, "is_neg": lambda self: False, "resolve_conj": lambda self: self, "resolve_neg": lambda self: self,
-    "get_device": lambda self: -1, "pin_memory": lambda self, device=None: self, "is_pinned": lambda self: False,
-    "is_shared": lambda self: False, "share_memory_": lambda self: self,
-    "data_ptr": lambda self: self._storage.realize().address + self._layout.offset * self.dtype.itemsize,
-    "is_set_to": lambda self, other: self._storage is other._storage and self._layout is other._layout,
+    "is_conj": lambda self: False,
+    "is_neg": lambda self: False,
+    "resolve_conj": lambda self: self,
+    "resolve_neg": lambda self: self,
+    "get_device": lambda self: -1,
+    "pin_memory": lambda self, device=None: self,
+    "is_pinned": lambda self: False,
+    "is_shared": lambda self: False,
+    "share_memory_": lambda self: self,
+    "data_ptr": lambda self: (
+        self._storage.realize().address + self._layout.offset * self.dtype.itemsize
+    ),
+    "is_set_to": lambda self, other: (
+        self._storage is other._storage and self._layout is other._layout
+    ),
     "is_same_size": lambda self, other: self.shape == other.shape,
-    "dim_order": lambda self: tuple(sorted(range(self.ndim), key=lambda d: (-self._layout.strides[d], d))),
-}  # fmt: skip
-
+    "dim_order": lambda self: tuple(
+        sorted(range(self.ndim), key=lambda d: (-self._layout.strides[d], d))
+    ),
+}

@@ -22,7 +22,13 @@ def named(name: str, *fields: str) -> Callable[[tuple], Any]:
     """
 
     def show(self: tuple) -> str:
-        return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self)) + ")"
+        return (
+            f"torch.return_types.{name}(\n"
+            + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self))
+            + ")"
+        )
 
     properties = {field: property(itemgetter(k)) for k, field in enumerate(fields)}
-    return type(name, (tuple,), {"__slots__": (), "__repr__": show, "_fields": fields, **properties})
+    return type(
+        name, (tuple,), {"__slots__": (), "__repr__": show, "_fields": fields, **properties}
+    )

@@ -20,7 +20,19 @@ from ..runtime.buffer import Buffer
 class Storage:
     """Flat memory of `numel` elements of `dtype`, perhaps still to be computed."""
 
-    __slots__ = ("__weakref__", "buffer", "dtype", "epoch", "error", "index", "numel", "rebased", "shared", "version", "writer")
+    __slots__ = (
+        "__weakref__",
+        "buffer",
+        "dtype",
+        "epoch",
+        "error",
+        "index",
+        "numel",
+        "rebased",
+        "shared",
+        "version",
+        "writer",
+    )
 
     def __init__(self, epoch: int, index: int, numel: int, type_: dtype) -> None:
         self.epoch = epoch
@@ -63,7 +75,9 @@ class Storage:
         """Become the pending value of another storage too (the other one, if still held, gets bytes of its own)."""
         owners = CURRENT.trace.owners
         before = owners[other.index]
-        owners[other.index] = (*before, ref(self)) if isinstance(before, tuple) else (before, ref(self))
+        owners[other.index] = (
+            (*before, ref(self)) if isinstance(before, tuple) else (before, ref(self))
+        )
         self.index, self.epoch = other.index, other.epoch
         self.buffer = None
         self.error = None

@@ -15,15 +15,27 @@ from ..autograd.tape import AccumulateGrad, GradFn, RemovableHandle
 from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.layout import Layout, Size
-
 from .storage import Storage
 
 
 class Tensor:
     """A multi-dimensional array of one dtype, as `torch.Tensor`."""
 
-    __slots__ = ("__dict__", "__weakref__", "_accumulator", "_attached", "_base", "_cell", "_grad", "_grad_fn", "_hooks", "_layout",
-                 "_output_nr", "_requires_grad", "_storage")  # fmt: skip
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_accumulator",
+        "_attached",
+        "_base",
+        "_cell",
+        "_grad",
+        "_grad_fn",
+        "_hooks",
+        "_layout",
+        "_output_nr",
+        "_requires_grad",
+        "_storage",
+    )
 
     _storage: Storage
     _layout: Layout
@@ -63,13 +75,21 @@ class Tensor:
         """The shape, or the extent of one dimension."""
         from ..base.layout import normalize_axis
 
-        return self._layout.shape if dim is None else self._layout.shape[normalize_axis(dim, self._layout.ndim)]
+        return (
+            self._layout.shape
+            if dim is None
+            else self._layout.shape[normalize_axis(dim, self._layout.ndim)]
+        )
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or the stride of one dimension."""
         from ..base.layout import normalize_axis
 
-        return self._layout.strides if dim is None else self._layout.strides[normalize_axis(dim, self._layout.ndim)]
+        return (
+            self._layout.strides
+            if dim is None
+            else self._layout.strides[normalize_axis(dim, self._layout.ndim)]
+        )
 
     def storage_offset(self) -> int:
         return self._layout.offset
@@ -109,7 +129,9 @@ class Tensor:
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         if requires_grad and self.dtype.kind not in ("float", "complex"):
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -138,17 +160,25 @@ class Tensor:
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value.shape != self.shape:
                 raise RuntimeError(
                     f"assigned grad has data of a different size: grad is {list(value.shape)}, the tensor {list(self.shape)}"
                 )
             if value.dtype is not self.dtype:
-                raise RuntimeError(f"assigned grad has data of a different type: grad is {value.dtype}, the tensor {self.dtype}")
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: grad is {value.dtype}, the tensor {self.dtype}"
+                )
         self._grad = value
 
     def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
     ) -> None:
         """Accumulate the gradients of this tensor into the leaves, as `torch.Tensor.backward`."""
         walk.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
@@ -195,7 +225,9 @@ class Tensor:
     def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
         """hook(tensor) is called after a gradient was accumulated into this leaf's `.grad`."""
         if not self.is_leaf:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
         return RemovableHandle(self.__dict__.setdefault("_post_accumulate_grad_hooks", {}), hook)
 
     def retain_grad(self) -> None:
@@ -211,7 +243,9 @@ class Tensor:
         def keep(grad: Tensor) -> None:
             tensor = me()
             if tensor is not None:
-                tensor._grad = grad.detach() if tensor._grad is None else tensor._grad + grad.detach()
+                tensor._grad = (
+                    grad.detach() if tensor._grad is None else tensor._grad + grad.detach()
+                )
 
         self.__dict__["_retains_grad"] = True
         self.register_hook(keep)
@@ -244,8 +278,14 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if value.dtype.kind != self.dtype.kind and self._requires_grad and value.dtype.kind not in ("float", "complex"):
-            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+        if (
+            value.dtype.kind != self.dtype.kind
+            and self._requires_grad
+            and value.dtype.kind not in ("float", "complex")
+        ):
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex dtype"
+            )
         self._cell = [self._version]
         self._storage, self._layout = value._storage, value._layout
 
@@ -255,7 +295,9 @@ class Tensor:
 
     is_cuda = property(lambda self: self._layout.device.type == "cuda")
     is_cpu = property(lambda self: self._layout.device.type == "cpu")
-    is_sparse = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = property(lambda self: False)
+    is_sparse = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = property(
+        lambda self: False
+    )
     layout = property(lambda self: _strided_layout())
     names = property(lambda self: (None,) * self._layout.ndim)
     itemsize = property(element_size)
@@ -295,7 +337,11 @@ class Tensor:
     def as_subclass(self, cls: type) -> Any:
         """The same tensor as an object of a subclass."""
         tensor = make_tensor(self._storage, self._layout, cls)
-        tensor._grad_fn, tensor._output_nr, tensor._requires_grad = self.grad_fn, self._output_nr, self.requires_grad
+        tensor._grad_fn, tensor._output_nr, tensor._requires_grad = (
+            self.grad_fn,
+            self._output_nr,
+            self.requires_grad,
+        )
         return tensor
 
 
@@ -320,6 +366,3 @@ def make_tensor(storage: Storage, layout: Layout, cls: type = Tensor) -> Tensor:
     tensor._hooks = None
     tensor._attached = 0
     return tensor
-
-
-

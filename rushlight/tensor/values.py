@@ -25,21 +25,34 @@ def window(x: Tensor) -> np.ndarray:
     flat = x._storage.realize().numpy(kind)
     if layout.numel == 0:
         return np.zeros(layout.shape, kind)
-    return np.lib.stride_tricks.as_strided(flat[layout.offset :], layout.shape, [s * kind.itemsize for s in layout.strides], writeable=False)
+    return np.lib.stride_tricks.as_strided(
+        flat[layout.offset :],
+        layout.shape,
+        [s * kind.itemsize for s in layout.strides],
+        writeable=False,
+    )
 
 
 def item(self: Tensor) -> Any:
     """The one element as a Python number, as `torch.Tensor.item`."""
     if self._layout.numel != 1:
-        raise RuntimeError(f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar")
+        raise RuntimeError(
+            f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar"
+        )
     found = window(self).reshape(())
-    return (convert.bfloat16_values(found).reshape(()) if self.dtype is dtypes.bfloat16 else found).item()
+    return (
+        convert.bfloat16_values(found).reshape(()) if self.dtype is dtypes.bfloat16 else found
+    ).item()
 
 
 def tolist(self: Tensor) -> Any:
     """The elements as nested lists of Python numbers."""
     found = window(self)
-    return (convert.bfloat16_values(found).reshape(found.shape) if self.dtype is dtypes.bfloat16 else found).tolist()
+    return (
+        convert.bfloat16_values(found).reshape(found.shape)
+        if self.dtype is dtypes.bfloat16
+        else found
+    ).tolist()
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -47,7 +60,9 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if force:
         self = self.detach()
     if self.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     layout = self._layout
@@ -80,9 +95,14 @@ def text(self: Tensor, *, tensor_contents: Any = None) -> str:
         found = convert.bfloat16_values(found).reshape(found.shape)
     function = self.grad_fn
     return format_tensor(
-        found, dtype_name=self.dtype.name, default_dtype_name=dtypes.get_default_dtype().name, shape=self.shape,
-        device=str(self.device), requires_grad=self.requires_grad, grad_fn_name=function.name() if function is not None else None,
-    )  # fmt: skip
+        found,
+        dtype_name=self.dtype.name,
+        default_dtype_name=dtypes.get_default_dtype().name,
+        shape=self.shape,
+        device=str(self.device),
+        requires_grad=self.requires_grad,
+        grad_fn_name=function.name() if function is not None else None,
+    )
 
 
 def as_bool(self: Tensor) -> bool:
@@ -94,7 +114,9 @@ def as_bool(self: Tensor) -> bool:
 
 def as_int(self: Tensor) -> int:
     if self._layout.numel != 1:
-        raise RuntimeError(f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar")
+        raise RuntimeError(
+            f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar"
+        )
     return int(item(self))
 
 
@@ -119,11 +141,24 @@ def length(self: Tensor) -> int:
 
 
 def formatted(self: Tensor, specification: str) -> str:
-    return item(self).__format__(specification) if not self._layout.ndim and type(self) is Tensor else object.__format__(self, specification)
+    return (
+        item(self).__format__(specification)
+        if not self._layout.ndim and type(self) is Tensor
+        else object.__format__(self, specification)
+    )
 
 
 METHODS = {
-    "item": item, "tolist": tolist, "numpy": numpy, "__array__": array_protocol, "__repr__": text, "__bool__": as_bool,
-    "__int__": as_int, "__float__": as_float, "__complex__": as_complex, "__index__": as_index, "__len__": length,
+    "item": item,
+    "tolist": tolist,
+    "numpy": numpy,
+    "__array__": array_protocol,
+    "__repr__": text,
+    "__bool__": as_bool,
+    "__int__": as_int,
+    "__float__": as_float,
+    "__complex__": as_complex,
+    "__index__": as_index,
+    "__len__": length,
     "__format__": formatted,
-}  # fmt: skip
+}

@@ -76,7 +76,11 @@ def read_as(flat: Tensor, type_: dtype) -> Tensor:
         return flat
     from .bits import view_as_complex, view_as_real
 
-    return view_as_real(flat).reshape(-1) if flat.dtype.is_complex else view_as_complex(flat.reshape(-1, 2))
+    return (
+        view_as_real(flat).reshape(-1)
+        if flat.dtype.is_complex
+        else view_as_complex(flat.reshape(-1, 2))
+    )
 
 
 def offset_within(base: Layout, view: Layout) -> int:
@@ -102,7 +106,9 @@ def reattach(view: Tensor) -> None:
     view._attached = view._storage.rebased
     if base is None or not base._requires_grad:
         return
-    view._grad_fn = ViewGradFn("AsStrided", gradient_edge(base), view._layout, strided_inverse(base._layout, view._layout))
+    view._grad_fn = ViewGradFn(
+        "AsStrided", gradient_edge(base), view._layout, strided_inverse(base._layout, view._layout)
+    )
     view._output_nr = 0
     view._requires_grad = True
 
@@ -118,9 +124,13 @@ def strided_inverse(base: Layout, view: Layout) -> Callable:
     return inverse
 
 
-def _with(x: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> Layout:
+def _with(
+    x: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None
+) -> Layout:
     layout = x._layout
-    return layout_of(shape, strides, layout.offset if offset is None else offset, layout.dtype, layout.device)
+    return layout_of(
+        shape, strides, layout.offset if offset is None else offset, layout.dtype, layout.device
+    )
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -184,16 +194,24 @@ def ravel(input: Tensor) -> Tensor:
     return view(input.contiguous(), -1)
 
 
-def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
     """Any window on the storage; RuntimeError where it would reach outside, as `torch.as_strided`."""
     size, stride = sizes((size,)), sizes((stride,))
     offset = input._layout.offset if storage_offset is None else storage_offset
     if len(size) != len(stride):
-        raise RuntimeError(f"mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides")
+        raise RuntimeError(
+            f"mismatch in length of strides and shape: {len(size)} sizes, {len(stride)} strides"
+        )
     if any(s < 0 for s in stride):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
     if any(n < 0 for n in size) or offset < 0:
-        raise RuntimeError(f"as_strided: sizes and offset must not be negative, got {list(size)} and {offset}")
+        raise RuntimeError(
+            f"as_strided: sizes and offset must not be negative, got {list(size)} and {offset}"
+        )
     layout = _with(input, size, stride, offset)
     item = layout.dtype.itemsize
     if layout.reach() * item > input._storage.nbytes() and layout.device.type != "meta":
@@ -250,7 +268,11 @@ def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors and scalars as they are, as `torch.t`."""
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    made = transpose(input, 0, 1) if input.ndim == 2 else view_of(input, input._layout, "T", lambda g: g)
+    made = (
+        transpose(input, 0, 1)
+        if input.ndim == 2
+        else view_of(input, input._layout, "T", lambda g: g)
+    )
     if made._grad_fn is not None and made._grad_fn.__class__ is ViewGradFn:
         made._grad_fn.title = "T"
     return made
@@ -307,7 +329,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     extent = layout.shape[axis]
     index = index.__index__()
     if not -extent <= index < extent:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(layout.shape)} at dimension {axis}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(layout.shape)} at dimension {axis}"
+        )
     index %= extent
     shape, strides = list(layout.shape), list(layout.strides)
     offset = layout.offset + index * strides[axis]
@@ -321,7 +345,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return view_of(input, _with(input, shape, strides, offset), "Select", inverse)
 
 
-def slice_view(input: Tensor, dim: int, start: int | None, stop: int | None, step: int | None = 1) -> Tensor:
+def slice_view(
+    input: Tensor, dim: int, start: int | None, stop: int | None, step: int | None = 1
+) -> Tensor:
     """Every step-th element of a dimension from start to stop (Python's rules, step positive)."""
     layout = input._layout
     axis = normalize_axis(dim, layout.ndim)
@@ -338,7 +364,10 @@ def slice_view(input: Tensor, dim: int, start: int | None, stop: int | None, ste
     starts = tuple(start if d == axis else 0 for d in range(len(old)))
     steps = tuple(step if d == axis else 1 for d in range(len(old)))
     return view_of(
-        input, _with(input, shape, strides, offset), "Slice", lambda g: core.slice_backward(g, old, starts, steps)
+        input,
+        _with(input, shape, strides, offset),
+        "Slice",
+        lambda g: core.slice_backward(g, old, starts, steps),
     )
 
 
@@ -350,10 +379,14 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -extent <= start <= extent:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-extent}, {extent}], but got {start})"
+        )
     start += extent if start < 0 else 0
     if start + length > extent:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
+        raise RuntimeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({extent})."
+        )
     return slice_view(input, axis, start, start + length)
 
 
@@ -389,13 +422,19 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     rows, columns = layout.shape[a], layout.shape[b]
     length = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
-    start = layout.offset + (offset * layout.strides[b] if offset >= 0 else -offset * layout.strides[a]) * (length > 0)
+    start = layout.offset + (
+        offset * layout.strides[b] if offset >= 0 else -offset * layout.strides[a]
+    ) * (length > 0)
     kept = [d for d in range(layout.ndim) if d not in (a, b)]
     made = _with(
-        input, [layout.shape[d] for d in kept] + [length],
-        [layout.strides[d] for d in kept] + [layout.strides[a] + layout.strides[b]], start,
-    )  # fmt: skip
-    dense = layout_of(layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device)
+        input,
+        [layout.shape[d] for d in kept] + [length],
+        [layout.strides[d] for d in kept] + [layout.strides[a] + layout.strides[b]],
+        start,
+    )
+    dense = layout_of(
+        layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device
+    )
 
     def inverse(g: Tensor) -> Tensor:
         window = diagonal(make_tensor(input_storage_like(dense), dense), offset, a, b)._layout
@@ -417,7 +456,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     axis = normalize_axis(dimension, layout.ndim)
     extent = layout.shape[axis] if layout.ndim else 1
     if size > extent:
-        raise RuntimeError(f"maximum size for tensor at dimension {axis} is {extent} but size is {size}")
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {axis} is {extent} but size is {size}"
+        )
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if size < 0:
@@ -430,7 +471,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if not layout.ndim:
         shape, strides = [], []
     made = _with(self, [*shape, size], [*strides, inner])
-    dense = layout_of(layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device)
+    dense = layout_of(
+        layout.shape, contiguous_strides(layout.shape), 0, layout.dtype, layout.device
+    )
 
     def inverse(g: Tensor) -> Tensor:
         window = unfold(make_tensor(input_storage_like(dense), dense), axis, size, step)._layout
@@ -456,7 +499,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0 or (size == 0 and extent):
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={size}"
+            )
         lengths = [min(size, extent - at) for at in range(0, extent, max(size, 1))] or [0]
     else:
         lengths = list(split_size_or_sections)
@@ -491,10 +536,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     shape = input.shape
-    return input if a == b else reshape(input, (*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
+    return (
+        input if a == b else reshape(input, (*shape[:a], prod(shape[a : b + 1]), *shape[b + 1 :]))
+    )
 
 
-def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:  # noqa: A002
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension as several, as `torch.unflatten`."""
     axis = normalize_axis(dim, input.ndim)
     wanted = infer_size(tuple(sizes), input.shape[axis])
@@ -530,8 +577,25 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     return reshape(self, other.shape)
 
 
-FUNCTIONS = (reshape, as_strided, permute, transpose, t, broadcast_to, select, narrow, unsqueeze, squeeze, diagonal, unbind, split,
-             chunk, flatten, unflatten, movedim)  # fmt: skip
+FUNCTIONS = (
+    reshape,
+    as_strided,
+    permute,
+    transpose,
+    t,
+    broadcast_to,
+    select,
+    narrow,
+    unsqueeze,
+    squeeze,
+    diagonal,
+    unbind,
+    split,
+    chunk,
+    flatten,
+    unflatten,
+    movedim,
+)
 METHODS = (*FUNCTIONS, view, expand, expand_as, unfold, view_as, reshape_as)
 ALIASES = {"swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim, "ravel": ravel}
 

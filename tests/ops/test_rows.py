@@ -46,7 +46,9 @@ def maker(name: str) -> Callable[..., np.ndarray]:
     """Seeded random arrays: uniform in [low, high) for floats, integers in [low, high), fair bools."""
     generator = np.random.default_rng(zlib.crc32(name.encode()))
 
-    def make(*shape: int, dtype: Any = "float64", low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    def make(
+        *shape: int, dtype: Any = "float64", low: float = -2.0, high: float = 2.0
+    ) -> np.ndarray:
         kind = np.dtype(dtype)
         if kind.kind == "b":
             return np.asarray(generator.random(shape) < 0.5)
@@ -89,7 +91,9 @@ def test_row_is_complete(row: Op) -> None:
         assert row.samples is not None, f"{row.__name__} has no samples"
         assert row.reference is not None, f"{row.__name__} has no NumPy reference"
         assert samples_of(row), f"{row.__name__} yields no sample"
-    if not row.nondifferentiable and row.__name__ != "write_slice":  # tensor/views.py puts it on the tape itself
+    if (
+        not row.nondifferentiable and row.__name__ != "write_slice"
+    ):  # tensor/views.py puts it on the tape itself
         assert row.rules, f"{row.__name__} has neither a gradient rule nor differentiable=False"
     assert row.__doc__, f"{row.__name__} has no docstring"
     if "torch" in row.surface.split():
@@ -103,7 +107,9 @@ def test_forward_is_the_reference(row: Op) -> None:
     for args, kwargs in samples_of(row):
         with np.errstate(all="ignore"):
             expected = as_outputs(row.reference(*args, **kwargs))
-        made = as_outputs(row(*map(as_tensor, args), **{k: as_tensor(v) for k, v in kwargs.items()}))
+        made = as_outputs(
+            row(*map(as_tensor, args), **{k: as_tensor(v) for k, v in kwargs.items()})
+        )
         assert len(made) >= len(expected)
         for out, wanted in zip(made, expected):
             wanted = np.asarray(wanted)
@@ -155,13 +161,20 @@ def inner(tensors: list, weights: list) -> Any:
     return total
 
 
-def check_slope(function: Callable[[list], Any], point: list[np.ndarray], generator: np.random.Generator, label: str) -> None:
+def check_slope(
+    function: Callable[[list], Any],
+    point: list[np.ndarray],
+    generator: np.random.Generator,
+    label: str,
+) -> None:
     """The tape's derivative of a scalar function along a random direction is that of central differences."""
     step = 1e-5
     along = directions(point, generator)
 
     def at(offset: float) -> float:
-        return float(function([as_tensor(np.asarray(p + offset * d)) for p, d in zip(point, along)]).item())
+        return float(
+            function([as_tensor(np.asarray(p + offset * d)) for p, d in zip(point, along)]).item()
+        )
 
     leaves = [as_tensor(p).requires_grad_() for p in point]
     value = function(leaves)
@@ -169,7 +182,9 @@ def check_slope(function: Callable[[list], Any], point: list[np.ndarray], genera
     taped = 0.0
     if value.requires_grad:
         found = grad(value, leaves, allow_unused=True)
-        taped = sum(float((g.detach().numpy() * d).sum()) for g, d in zip(found, along) if g is not None)
+        taped = sum(
+            float((g.detach().numpy() * d).sum()) for g, d in zip(found, along) if g is not None
+        )
     assert taped == pytest.approx(measured, rel=2e-5, abs=2e-6), label
 
 
@@ -194,6 +209,13 @@ def test_gradient_is_the_slope(row: Op, order: int) -> None:
             total = value(leaves)
             if not total.requires_grad:
                 return total * 0
-            return inner(list(grad(total, leaves, create_graph=True, allow_unused=True)), inner_weights)  # noqa: B023
+            return inner(
+                list(grad(total, leaves, create_graph=True, allow_unused=True)), inner_weights
+            )
 
-        check_slope(value if order == 1 else slope, slopes.point, generator, f"{row.__name__}, sample {number}")
+        check_slope(
+            value if order == 1 else slope,
+            slopes.point,
+            generator,
+            f"{row.__name__}, sample {number}",
+        )

@@ -26,15 +26,29 @@ DTYPES = ("float64", "float32", "bfloat16", "float16", "int64", "bool")
 MORE = {
     **dict.fromkeys(("erfcx", "log_ndtr", "ndtri"), ("bfloat16", "float16")),
     **dict.fromkeys(("gammainc", "gammaincc"), ("int64", "bool")),
-    **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), DTYPES),  # of a tensor and a number
+    **dict.fromkeys(
+        ("logical_and", "logical_or", "logical_xor"), DTYPES
+    ),  # of a tensor and a number
 }
 # rows that are public under another name, or only in PyTorch's functional namespace
 IN_FUNCTIONAL = {
     name: getattr(functional, name)
-    for name in ("leaky_relu", "hardtanh", "hardsigmoid", "hardswish", "softshrink", "silu", "mish", "softplus", "gelu")
+    for name in (
+        "leaky_relu",
+        "hardtanh",
+        "hardsigmoid",
+        "hardswish",
+        "softshrink",
+        "silu",
+        "mish",
+        "softplus",
+        "gelu",
+    )
 } | {"log_sigmoid": functional.logsigmoid}
 # public rows whose samples PyTorch's function does not take as they stand
-OTHER_FORMS = frozenset({"zeta", "polygamma", "vector_norm", "complex", "mode", "kthvalue", "embedding"})
+OTHER_FORMS = frozenset(
+    {"zeta", "polygamma", "vector_norm", "complex", "mode", "kthvalue", "embedding"}
+)
 TOLERANCE = {"float64": 1e-12, "float32": 3e-6, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 
 
@@ -48,7 +62,18 @@ def torch_function(row: Op) -> Callable | None:
     return getattr(torch.special, name, None) if "special" in surface else None
 
 
-FAMILIES = frozenset({"activation", "arithmetic", "comparison", "elementary", "pairs", "reduction", "softmax", "special"})
+FAMILIES = frozenset(
+    {
+        "activation",
+        "arithmetic",
+        "comparison",
+        "elementary",
+        "pairs",
+        "reduction",
+        "softmax",
+        "special",
+    }
+)
 COMPARED = [
     row
     for name, row in sorted(TABLE.items())
@@ -73,9 +98,9 @@ def both(value: Any, dtype: str) -> tuple[Any, Any]:
     if isinstance(value, np.ndarray):
         name = dtype if value.dtype.kind == "f" else value.dtype.name
         theirs = torch.tensor(value).to(getattr(torch, name))
-        return rl.tensor(value.tolist(), dtype=rl.float64 if value.dtype.kind == "f" else None).reshape(
-            value.shape
-        ).to(getattr(rl, name)), theirs
+        return rl.tensor(
+            value.tolist(), dtype=rl.float64 if value.dtype.kind == "f" else None
+        ).reshape(value.shape).to(getattr(rl, name)), theirs
     return value, value
 
 
@@ -89,20 +114,31 @@ def call(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """(dtype, values) of the results of a call, or the error that it raised."""
     try:
         return as_lists(function(*args, **kwargs))
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:  # NotImplementedError is a RuntimeError
+    except (
+        RuntimeError,
+        ValueError,
+        IndexError,
+        TypeError,
+    ) as error:  # NotImplementedError is a RuntimeError
         return error
 
 
 def assert_same(ours: Any, theirs: Any, tolerance: float, label: str) -> None:
     if isinstance(theirs, Exception):
-        assert isinstance(ours, Exception), f"{label}: PyTorch raises {type(theirs).__name__}: {theirs}"
-        assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), f"{label}: {ours!r} for {theirs!r}"
+        assert isinstance(ours, Exception), (
+            f"{label}: PyTorch raises {type(theirs).__name__}: {theirs}"
+        )
+        assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), (
+            f"{label}: {ours!r} for {theirs!r}"
+        )
         return
     if isinstance(ours, Exception):
         raise AssertionError(f"{label}: PyTorch gives {theirs}") from ours
     for (our_dtype, our_values), (their_dtype, their_values) in zip(ours, theirs):
         assert our_dtype == their_dtype, label
-        np.testing.assert_allclose(our_values, their_values, rtol=tolerance, atol=tolerance, err_msg=label)
+        np.testing.assert_allclose(
+            our_values, their_values, rtol=tolerance, atol=tolerance, err_msg=label
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -118,7 +154,12 @@ def test_values_and_dtypes(row: Op, dtype: str) -> None:
         tolerance = TOLERANCE.get(dtype, 3e-6)
         if isinstance(theirs, Exception) and dtype in MORE.get(row.__name__, ()):
             continue
-        assert_same(ours, theirs, tolerance, f"{row.__name__} of {dtype} {[getattr(a, 'shape', a) for a in args]}")
+        assert_same(
+            ours,
+            theirs,
+            tolerance,
+            f"{row.__name__} of {dtype} {[getattr(a, 'shape', a) for a in args]}",
+        )
 
 
 INF, NAN = math.inf, math.nan
@@ -204,13 +245,17 @@ KINKS: list[tuple[str, list[list[float]]]] = [
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(("expression", "inputs"), KINKS, ids=[f"{k}-{e}" for k, (e, _) in enumerate(KINKS)])
+@pytest.mark.parametrize(
+    ("expression", "inputs"), KINKS, ids=[f"{k}-{e}" for k, (e, _) in enumerate(KINKS)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: str) -> None:
     """Value and gradients of a call where it is not smooth, or where a careless formula gives NaN."""
     found = []
     for library in (rl, torch):
-        leaves = [library.tensor(v, dtype=getattr(library, dtype), requires_grad=True) for v in inputs]
+        leaves = [
+            library.tensor(v, dtype=getattr(library, dtype), requires_grad=True) for v in inputs
+        ]
         names = {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves))}
         out = eval(expression, names)
         weights = library.tensor([1.0, 2.0, -3.0, 0.5, 1.5], dtype=getattr(library, dtype))
@@ -221,7 +266,9 @@ def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: s
             continue
         assert ours is not None, expression
         tolerance = 1e-7 if dtype == "float64" else 1e-5
-        np.testing.assert_allclose(ours.tolist(), theirs.tolist(), rtol=tolerance, atol=tolerance, err_msg=expression)
+        np.testing.assert_allclose(
+            ours.tolist(), theirs.tolist(), rtol=tolerance, atol=tolerance, err_msg=expression
+        )
 
 
 # calls that raise: the type of the error, and a word that says what is wrong

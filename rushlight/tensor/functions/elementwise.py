@@ -43,7 +43,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return core.sub(other, input) if alpha == 1 else core.sub(other, core.mul(input, alpha))
 
 
-def pow(input: Any, exponent: Any) -> Tensor:  # noqa: A001 - PyTorch's name
+def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent; either may be a number. Follows `torch.pow`.
 
     The powers 2, 3, 1/2, -1/2, -1 and -2 of floats are products and roots. RuntimeError for a negative integer power of
@@ -75,12 +75,13 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     )
     wide = dtypes.complex128 if is_complex else dtypes.float64
     base, power = (
-        core.cast(x, wide) if isinstance(x, Tensor) else complex(x) if is_complex else float(x) for x in operands
+        core.cast(x, wide) if isinstance(x, Tensor) else complex(x) if is_complex else float(x)
+        for x in operands
     )
     return pow(base, power)
 
 
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - PyTorch's names
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """min(max(x, min), max); bounds are numbers or tensors, at least one is given. Follows `torch.clamp`.
 
     NaN stays NaN, and `max` wins where min > max. RuntimeError without a bound.
@@ -92,12 +93,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A
     return arithmetic.clamp(input, min, max)
 
 
-def clamp_min(input: Tensor, min: Any) -> Tensor:  # noqa: A002
+def clamp_min(input: Tensor, min: Any) -> Tensor:
     """max(x, min). Follows `torch.clamp_min`."""
     return arithmetic.clamp(input, min, None)
 
 
-def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
+def clamp_max(input: Tensor, max: Any) -> Tensor:
     """min(x, max). Follows `torch.clamp_max`."""
     return arithmetic.clamp(input, None, max)
 
@@ -126,7 +127,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return bool(TABLE["all"](comparison.eq(input, other), None, False))
 
 
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
     """Whether each element is one of the test elements. Follows `torch.isin`.
 
     >>> import rushlight as rl
@@ -153,22 +156,66 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-FUNCTIONS = (positive, div, rsub, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal, isin)
+FUNCTIONS = (
+    positive,
+    div,
+    rsub,
+    pow,
+    float_power,
+    clamp,
+    clamp_min,
+    clamp_max,
+    allclose,
+    equal,
+    isin,
+)
 METHODS = (positive, div, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal)
 
 # other names of the same functions, both at the top level and as methods
 ALIASES = {
-    "absolute": arithmetic.abs, "negative": core.neg, "multiply": core.mul, "divide": div, "true_divide": core.div,
-    "clip": clamp, "fix": elementary.trunc,
-    "arccos": elementary.acos, "arcsin": elementary.asin, "arctan": elementary.atan,
-    "arccosh": elementary.acosh, "arcsinh": elementary.asinh, "arctanh": elementary.atanh, "arctan2": pairs.atan2,
-    "greater": comparison.gt, "greater_equal": comparison.ge, "less": comparison.lt, "less_equal": comparison.le,
+    "absolute": arithmetic.abs,
+    "negative": core.neg,
+    "multiply": core.mul,
+    "divide": div,
+    "true_divide": core.div,
+    "clip": clamp,
+    "fix": elementary.trunc,
+    "arccos": elementary.acos,
+    "arcsin": elementary.asin,
+    "arctan": elementary.atan,
+    "arccosh": elementary.acosh,
+    "arcsinh": elementary.asinh,
+    "arctanh": elementary.atanh,
+    "arctan2": pairs.atan2,
+    "greater": comparison.gt,
+    "greater_equal": comparison.ge,
+    "less": comparison.lt,
+    "less_equal": comparison.le,
     "not_equal": comparison.ne,
-}  # fmt: skip
+}
 
 # functions and names that have an in-place form beside those of the rows themselves
 IN_PLACE = (
-    "float_power", "clamp_min", "clamp_max", "absolute", "negative", "multiply", "divide", "true_divide", "clip", "fix",
-    "arccos", "arcsin", "arctan", "arccosh", "arcsinh", "arctanh", "arctan2", "greater", "greater_equal", "less",
-    "less_equal", "not_equal",
-)  # fmt: skip
+    "float_power",
+    "clamp_min",
+    "clamp_max",
+    "absolute",
+    "negative",
+    "multiply",
+    "divide",
+    "true_divide",
+    "clip",
+    "fix",
+    "arccos",
+    "arcsin",
+    "arctan",
+    "arccosh",
+    "arcsinh",
+    "arctanh",
+    "arctan2",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "not_equal",
+)

@@ -364,4 +364,3 @@ FUNCTIONS = (*_ACCUMULATING, outer, inner, vdot, chain_matmul, matrix_power, kro
 METHODS = (*_ACCUMULATING, outer, inner, vdot, matrix_power, kron)
 ALIASES = {"ger": outer}
 IN_PLACE = tuple(function.__name__ for function in _ACCUMULATING)
-LINALG = {"multi_dot": multi_dot, "vecdot": vecdot, "matrix_power": matrix_power}

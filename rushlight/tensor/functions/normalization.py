@@ -25,9 +25,16 @@ def _check_lengths(channels: int, **tensors: Tensor | None) -> None:
 
 
 def batch_norm(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
-    training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
-) -> Tensor:  # fmt: skip
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel (dimension 1) of (N, C, ...).
 
     While training, mean and variance are the batch's, and the running ones (the variance unbiased) move towards them
@@ -40,8 +47,12 @@ def batch_norm(
             [ 1.]])
     """
     if input.ndim < 2:
-        raise RuntimeError(f"batch_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}")
-    _check_lengths(input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+        raise RuntimeError(
+            f"batch_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}"
+        )
+    _check_lengths(
+        input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if not training:
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
@@ -54,9 +65,16 @@ def batch_norm(
 
 
 def instance_norm(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
-    use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
-) -> Tensor:  # fmt: skip
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each sample and channel of (N, C, ...).
 
     With `use_input_stats` the statistics are the sample's, and the running ones move towards their mean over the
@@ -68,25 +86,35 @@ def instance_norm(
     """
     if not use_input_stats:
         if running_mean is None or running_var is None:
-            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+            raise RuntimeError(
+                "Expected running_mean and running_var to be defined when use_input_stats is false"
+            )
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)
     if input.ndim < 2:
-        raise RuntimeError(f"instance_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}")
-    _check_lengths(input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+        raise RuntimeError(
+            f"instance_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}"
+        )
+    _check_lengths(
+        input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     axes = tuple(range(2, input.ndim))
     affine = rows.channel_shape(input.ndim, input.shape[1])
     made = rows.normalize_instance(input, weight, bias, eps, tuple(input.shape), axes, affine)[0]
     fresh = input.detach()
     if running_mean is not None:
         mean = reduction.mean(reduction.mean(fresh, axes), 0)
-        assign(running_mean, (running_mean * (1 - momentum) + mean * momentum).to(running_mean.dtype))
+        assign(
+            running_mean, (running_mean * (1 - momentum) + mean * momentum).to(running_mean.dtype)
+        )
     if running_var is not None:
         var = reduction.mean(reduction.var(fresh, axes, 1), 0)
         assign(running_var, (running_var * (1 - momentum) + var * momentum).to(running_var.dtype))
     return made
 
 
-def _trailing(name: str, input: Tensor, normalized_shape: Sequence[int], **parameters: Tensor | None) -> tuple[int, int]:
+def _trailing(
+    name: str, input: Tensor, normalized_shape: Sequence[int], **parameters: Tensor | None
+) -> tuple[int, int]:
     """How many rows of how many elements are normalised; PyTorch's errors for shapes that do not fit."""
     wanted = [normalized_shape] if isinstance(normalized_shape, int) else list(normalized_shape)
     if not wanted:
@@ -110,9 +138,13 @@ def _trailing(name: str, input: Tensor, normalized_shape: Sequence[int], **param
 
 
 def layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
-    eps: float = 1e-5, cudnn_enable: bool = True,
-) -> Tensor:  # fmt: skip
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias over the trailing dimensions of `normalized_shape`.
 
     RuntimeError where the input does not end in that shape, or weight or bias have not that shape.
@@ -127,7 +159,10 @@ def layer_norm(
 
 
 def rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the trailing dimensions of `normalized_shape`.
 
@@ -145,9 +180,13 @@ def rms_norm(
 
 
 def group_norm(
-    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
     cudnn_enabled: bool = True,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each sample and group of channels of (N, C, ...).
 
     RuntimeError where the groups do not divide the channels, or weight or bias have not one value a channel.
@@ -158,7 +197,9 @@ def group_norm(
     tensor([[-1.,  1., -1.,  1.]])
     """
     if input.ndim < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.ndim}"
+        )
     batch, channels = input.shape[:2]
     if num_groups <= 0 or channels % num_groups:
         raise RuntimeError(
@@ -173,7 +214,9 @@ def group_norm(
             )
     width = channels // num_groups
     shape = (batch, num_groups, width, math.prod(input.shape[2:]))
-    return rows.normalize_group(input, weight, bias, eps, shape, (2, 3), (1, num_groups, width, 1))[0]
+    return rows.normalize_group(input, weight, bias, eps, shape, (2, 3), (1, num_groups, width, 1))[
+        0
+    ]
 
 
 FUNCTIONS = (batch_norm, instance_norm, layer_norm, rms_norm, group_norm)

@@ -21,10 +21,12 @@ def _dims(dim: Any) -> Any:
     return tuple(dim) if isinstance(dim, (list, tuple)) else dim
 
 
-# --- means and products -------------------------------------------------------------------------------------------
+# --- means and products -------------------------------------------------------------------------
 
 
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def mean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The mean over dimensions (all if none is named). Follows `torch.mean`.
 
     With `dtype` the input is converted first; RuntimeError for integers without a floating one.
@@ -36,7 +38,9 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype 
     return reduction.mean(input, _dims(dim), keepdim, dtype)
 
 
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The product over a dimension (all if none is named); integers become int64. Follows `torch.prod`.
 
     >>> import rushlight as rl
@@ -46,7 +50,9 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return reduction.prod(input, dim, keepdim, dtype)
 
 
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def nansum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The sum of what is not NaN. Follows `torch.nansum`.
 
     >>> import rushlight as rl
@@ -58,7 +64,9 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtyp
     return core.sum(core.where(comparison.isnan(input), 0, input), _dims(dim), keepdim, dtype)
 
 
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def nanmean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The mean of what is not NaN. Follows `torch.nanmean`.
 
     >>> import rushlight as rl
@@ -66,12 +74,14 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dty
     tensor(1.5000)
     """
     if input.dtype.kind not in ("float", "complex"):
-        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
+        )
     count = core.sum(comparison.logical_not(comparison.isnan(input)), _dims(dim), keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
-# --- extremes -----------------------------------------------------------------------------------------------------
+# --- extremes -----------------------------------------------------------------------------------
 
 
 def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
@@ -91,10 +101,12 @@ def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument '{unknown.pop()}'")
     row = reduction.max_dim if name == "max" else reduction.min_dim
-    return named(name, "values", "indices")(row(input, call["dim"], bool(call.get("keepdim", False))))
+    return named(name, "values", "indices")(
+        row(input, call["dim"], bool(call.get("keepdim", False)))
+    )
 
 
-def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 - PyTorch's name
+def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:
     """max(x): the largest element; max(x, dim, keepdim=False): along a dimension, with places; max(x, other): of two.
 
     NaN wins; of equal elements the first place is given. Follows `torch.max`.
@@ -106,7 +118,7 @@ def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 - PyTorc
     return _extreme("max", input, args, kwargs)
 
 
-def min(input: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 - PyTorch's name
+def min(input: Tensor, *args: Any, **kwargs: Any) -> Any:
     """min(x): the smallest element; min(x, dim, keepdim=False): along a dimension, with places; min(x, other): of two.
 
     NaN wins; of equal elements the first place is given. Follows `torch.min`.
@@ -153,10 +165,12 @@ def cummin(input: Tensor, dim: int) -> Any:
     return named("cummin", "values", "indices")(scan.cummin(input, dim))
 
 
-# --- variances and norms ------------------------------------------------------------------------------------------
+# --- variances and norms ------------------------------------------------------------------------
 
 
-def _spread_arguments(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Any, float]:
+def _spread_arguments(
+    dim: Any, unbiased: bool | None, correction: float | None
+) -> tuple[Any, float]:
     """dim and correction of var and std: var(x, unbiased), var(x, dim, unbiased), var(x, dim, correction=)."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -166,7 +180,12 @@ def _spread_arguments(dim: Any, unbiased: bool | None, correction: float | None)
 
 
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
 ) -> Tensor:
     """sum |x - mean|^2 / max(0, n - correction), correction 1 unless given. Follows `torch.var`.
 
@@ -181,7 +200,12 @@ def var(
 
 
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: Any = None,
 ) -> Tensor:
     """The square root of `var`. Follows `torch.std`.
 
@@ -193,20 +217,36 @@ def std(
     return reduction.std(input, dims, degrees, keepdim)
 
 
-def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, **options: Any) -> Any:
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    **options: Any,
+) -> Any:
     """(`var`, `mean`). Follows `torch.var_mean`."""
     where = None if isinstance(dim, bool) else dim
     return var(input, dim, unbiased, keepdim, **options), mean(input, where, keepdim)
 
 
-def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, **options: Any) -> Any:
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    **options: Any,
+) -> Any:
     """(`std`, `mean`). Follows `torch.std_mean`."""
     where = None if isinstance(dim, bool) else dim
     return std(input, dim, unbiased, keepdim, **options), mean(input, where, keepdim)
 
 
 def norm(
-    input: Tensor, p: float | str | None = "fro", dim: Any = None, keepdim: bool = False, dtype: dtype | None = None
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """(sum |x|^p)^(1/p) over dimensions; "fro" is 2, "nuc" the sum of singular values. Follows `torch.norm`.
 
@@ -235,7 +275,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return reduction.vector_norm(input - other, float(p), None, False)
 
 
-# --- scans --------------------------------------------------------------------------------------------------------
+# --- scans --------------------------------------------------------------------------------------
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
@@ -268,7 +308,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     return scan.logcumsumexp(input, dim)
 
 
-# --- order statistics ---------------------------------------------------------------------------------------------
+# --- order statistics ---------------------------------------------------------------------------
 
 
 def _middle(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Any:
@@ -323,7 +363,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Tensor:
+def _quantile(
+    name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str
+) -> Tensor:
     """Quantiles of sorted elements; those of lines with NaN are NaN, or count the rest only (nanquantile)."""
     if input.dtype.name not in ("float32", "float64"):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
@@ -339,11 +381,23 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
     if levels.dtype is not input.dtype:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     axis = 0 if dim is None else normalize_axis(dim, input.ndim)
-    lines = input.reshape(-1) if dim is None else input.movedim(axis, -1) if input.ndim else input.reshape(1)
+    lines = (
+        input.reshape(-1)
+        if dim is None
+        else input.movedim(axis, -1)
+        if input.ndim
+        else input.reshape(1)
+    )
     ordered = namespace.sort(lines, -1, False)[0].unsqueeze(-2)
-    found = _at_ranks(ordered, levels.reshape(-1, 1), name == "quantile", interpolation).movedim(-1, 0)
+    found = _at_ranks(ordered, levels.reshape(-1, 1), name == "quantile", interpolation).movedim(
+        -1, 0
+    )
     if keepdim:
-        kept = [1] * input.ndim if dim is None else [1 if d == axis else n for d, n in enumerate(input.shape)]
+        kept = (
+            [1] * input.ndim
+            if dim is None
+            else [1 if d == axis else n for d, n in enumerate(input.shape)]
+        )
         found = found.reshape([levels.numel(), *kept])
     return found.squeeze(0) if levels.ndim == 0 else found
 
@@ -356,7 +410,9 @@ def _at_ranks(ordered: Tensor, levels: Tensor, nan_wins: bool, interpolation: st
     rank = levels * last
     low, high = namespace.floor(rank), namespace.ceil(rank)
     if interpolation in ("lower", "higher", "nearest"):
-        low = high = {"lower": low, "higher": high, "nearest": arithmetic.round(rank)}[interpolation]
+        low = high = {"lower": low, "higher": high, "nearest": arithmetic.round(rank)}[
+            interpolation
+        ]
     part = 0.5 if interpolation == "midpoint" else (rank - low).squeeze(-1)
     line = core.arange_row(0, 1, ordered.shape[-1], ordered.dtype)
     below, above = (core.sum(core.where(line == place, ordered, 0), -1) for place in (low, high))
@@ -366,7 +422,12 @@ def _at_ranks(ordered: Tensor, levels: Tensor, nan_wins: bool, interpolation: st
 
 
 def quantile(
-    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
 ) -> Tensor:
     """The q-quantiles along a dimension (of all elements if none is named); NaN wins. Follows `torch.quantile`.
 
@@ -380,7 +441,12 @@ def quantile(
 
 
 def nanquantile(
-    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
 ) -> Tensor:
     """The q-quantiles of what is not NaN. Follows `torch.nanquantile`.
 
@@ -392,8 +458,30 @@ def nanquantile(
 
 
 FUNCTIONS = (
-    mean, prod, nansum, nanmean, max, min, aminmax, cummax, cummin, var, std, var_mean, std_mean, norm, dist, cumsum, cumprod,
-    logcumsumexp, median, nanmedian, mode, kthvalue, quantile, nanquantile,
-)  # fmt: skip
+    mean,
+    prod,
+    nansum,
+    nanmean,
+    max,
+    min,
+    aminmax,
+    cummax,
+    cummin,
+    var,
+    std,
+    var_mean,
+    std_mean,
+    norm,
+    dist,
+    cumsum,
+    cumprod,
+    logcumsumexp,
+    median,
+    nanmedian,
+    mode,
+    kthvalue,
+    quantile,
+    nanquantile,
+)
 METHODS = tuple(f for f in FUNCTIONS if f not in (var_mean, std_mean))
 IN_PLACE = ("cumsum", "cumprod")
