@@ -1,8 +1,9 @@
 """Discrete Fourier transforms, as `torch.fft`.
 
-In: real or complex tensors (integers become the default float). Out: spectra, or what they are spectra of. Invariants: for
-every function `n` or `s` pads with zeros or cuts before transforming, and `norm` says where 1 / N stands: "backward" (default,
-in the inverse), "ortho" (half in each), "forward" (in the forward transform).
+In: real or complex tensors (integers become the default float). Out: spectra, or what they are
+spectra of. Invariants: for every function `n` or `s` pads with zeros or cuts before transforming,
+and `norm` says where 1 / N stands: "backward" (default, in the inverse), "ortho" (half in each),
+"forward" (in the forward transform).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def _factor(norm: str | None, count: int, inverse: bool) -> float:
 
 def _floating(x: Tensor) -> Tensor:
     if x.dtype.kind == "float" and x.dtype.itemsize < 4:
-        raise RuntimeError(f"Unsupported dtype {TYPE_NAMES[x.dtype.name]}: convert the tensor to float32 first")
+        raise RuntimeError(
+            f"Unsupported dtype {TYPE_NAMES[x.dtype.name]}: convert the tensor to float32 first"
+        )
     return x if x.dtype.kind in ("float", "complex") else x.to(get_default_dtype())
 
 
@@ -52,7 +55,10 @@ def _axis(x: Tensor, dim: int) -> int:
     if x.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if not -x.ndim <= dim < x.ndim:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-x.ndim}, {x.ndim - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-x.ndim}, {x.ndim - 1}], but "
+            f"got {dim})"
+        )
     return dim % x.ndim
 
 
@@ -63,7 +69,9 @@ def _axes(x: Tensor, s: Any, dim: Any) -> tuple[list[int], list[int]]:
         axes = [_axis(x, d) for d in ([dim] if isinstance(dim, int) else dim)]
     elif s is not None:
         if len(s) > x.ndim:
-            raise RuntimeError(f"Got shape with {len(s)} values but input tensor only has {x.ndim} dimensions.")
+            raise RuntimeError(
+                f"Got shape with {len(s)} values but input tensor only has {x.ndim} dimensions."
+            )
         axes = list(range(x.ndim - len(s), x.ndim))
     else:
         axes = list(range(x.ndim))
@@ -87,15 +95,26 @@ def _sized(x: Tensor, lengths: Sequence[int], axes: Sequence[int]) -> Tensor:
     return constant_pad_nd(x, tuple(width for change in reversed(changes) for width in (0, change)))
 
 
-def _c2c(x: Tensor, lengths: Sequence[int], axes: Sequence[int], norm: str | None, inverse: bool) -> Tensor:
+def _c2c(
+    x: Tensor, lengths: Sequence[int], axes: Sequence[int], norm: str | None, inverse: bool
+) -> Tensor:
     factor = _factor(norm, math.prod(lengths), inverse)
     if not axes:
         return _complex(x)
     return rows.fft_c2c(_sized(_complex(x), lengths, axes), tuple(axes), inverse, factor)
 
 
-def _r2c(name: str, x: Tensor, lengths: Sequence[int], axes: Sequence[int], norm: str | None, inverse: bool) -> Tensor:
-    """The half spectrum along the last axis, then ordinary transforms along the others; for inverse its conjugate."""
+def _r2c(
+    name: str,
+    x: Tensor,
+    lengths: Sequence[int],
+    axes: Sequence[int],
+    norm: str | None,
+    inverse: bool,
+) -> Tensor:
+    """The half spectrum along the last axis, then ordinary transforms along the others; for inverse
+    its conjugate.
+    """
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
     x = _sized(_real(name, x), lengths, axes)
@@ -105,7 +124,15 @@ def _r2c(name: str, x: Tensor, lengths: Sequence[int], axes: Sequence[int], norm
     return conjugate(half) if inverse else half
 
 
-def _c2r(name: str, x: Tensor, lengths: list[int], axes: list[int], norm: str | None, inverse: bool, last: int | None) -> Tensor:
+def _c2r(
+    name: str,
+    x: Tensor,
+    lengths: list[int],
+    axes: list[int],
+    norm: str | None,
+    inverse: bool,
+    last: int | None,
+) -> Tensor:
     """The inverse of `_r2c`: `last` is the real length along the last axis."""
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
@@ -117,7 +144,9 @@ def _c2r(name: str, x: Tensor, lengths: list[int], axes: list[int], norm: str | 
     x = x if inverse else conjugate(x)
     if len(axes) > 1:
         x = rows.fft_c2c(x, tuple(axes[:-1]), True, 1.0)
-    return rows.fft_c2r(x, axes[-1], length, _factor(norm, math.prod(lengths[:-1]) * length, inverse))
+    return rows.fft_c2r(
+        x, axes[-1], length, _factor(norm, math.prod(lengths[:-1]) * length, inverse)
+    )
 
 
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
@@ -158,7 +187,8 @@ def ifft2(input: Tensor, s: Dims = None, dim: Dims = (-2, -1), norm: str | None 
 
 
 def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The first N // 2 + 1 values of `fft` of a real tensor: the others are their conjugates. Follows `torch.fft.rfft`.
+    """The first N // 2 + 1 values of `fft` of a real tensor: the others are their conjugates.
+    Follows `torch.fft.rfft`.
 
     >>> import rushlight as rl
     >>> rl.fft.rfft(rl.ones(4)).real
@@ -169,13 +199,17 @@ def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
 
 
 def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The inverse of `rfft`; n (default 2 (m - 1)) is the length of the real result. Follows `torch.fft.irfft`."""
+    """The inverse of `rfft`; n (default 2 (m - 1)) is the length of the real result. Follows
+    `torch.fft.irfft`.
+    """
     axis = _axis(input, dim)
     return _c2r("irfft", input, [input.shape[axis]], [axis], norm, True, n)
 
 
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """`fft` of a Hermitian signal of which the first half is given: real. Follows `torch.fft.hfft`."""
+    """`fft` of a Hermitian signal of which the first half is given: real. Follows
+    `torch.fft.hfft`.
+    """
     axis = _axis(input, dim)
     return _c2r("hfft", input, [input.shape[axis]], [axis], norm, False, n)
 
@@ -192,7 +226,9 @@ def _last(s: Any) -> int | None:
 
 
 def rfftn(input: Tensor, s: Dims = None, dim: Dims = None, norm: str | None = None) -> Tensor:
-    """`rfft` along the last of several dimensions, `fft` along the others. Follows `torch.fft.rfftn`."""
+    """`rfft` along the last of several dimensions, `fft` along the others. Follows
+    `torch.fft.rfftn`.
+    """
     return _r2c("rfftn", input, *_axes(input, s, dim), norm, False)
 
 
@@ -202,7 +238,9 @@ def irfftn(input: Tensor, s: Dims = None, dim: Dims = None, norm: str | None = N
 
 
 def hfftn(input: Tensor, s: Dims = None, dim: Dims = None, norm: str | None = None) -> Tensor:
-    """`hfft` along the last of several dimensions, `fft` along the others. Follows `torch.fft.hfftn`."""
+    """`hfft` along the last of several dimensions, `fft` along the others. Follows
+    `torch.fft.hfftn`.
+    """
     return _c2r("hfftn", input, *_axes(input, s, dim), norm, False, _last(s))
 
 
@@ -232,19 +270,27 @@ def ihfft2(input: Tensor, s: Dims = None, dim: Dims = (-2, -1), norm: str | None
 
 
 def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
-    """The frequencies 0, 1, ..., -1 over n d, in the order of `fft`'s result. Follows `torch.fft.fftfreq`."""
+    """The frequencies 0, 1, ..., -1 over n d, in the order of `fft`'s result. Follows
+    `torch.fft.fftfreq`.
+    """
     positive = (n + 1) // 2
     numbers = [*range(positive), *range(positive - n, 0)]
     return creation.tensor([float(k) for k in numbers], **options) * (1.0 / (n * d))
 
 
 def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
-    """The frequencies 0, 1, ..., n // 2 over n d, in the order of `rfft`'s result. Follows `torch.fft.rfftfreq`."""
+    """The frequencies 0, 1, ..., n // 2 over n d, in the order of `rfft`'s result. Follows
+    `torch.fft.rfftfreq`.
+    """
     return creation.tensor([float(k) for k in range(n // 2 + 1)], **options) * (1.0 / (n * d))
 
 
 def _shifted(x: Tensor, dim: Dims, back: bool) -> Tensor:
-    axes = range(x.ndim) if dim is None else [_axis(x, d) for d in ([dim] if isinstance(dim, int) else dim)]
+    axes = (
+        range(x.ndim)
+        if dim is None
+        else [_axis(x, d) for d in ([dim] if isinstance(dim, int) else dim)]
+    )
     if not axes:
         return x
     return x.roll([(x.shape[d] + 1) // 2 if back else x.shape[d] // 2 for d in axes], list(axes))

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .tensor.generator import default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .tensor.generator import (
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 
 
 @contextmanager
@@ -33,4 +40,12 @@ def fork_rng(devices: Any = None, enabled: bool = True, **ignored: Any) -> Itera
         set_rng_state(state)
 
 
-__all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = [
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]

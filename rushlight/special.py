@@ -1,7 +1,7 @@
 """Special functions under PyTorch's names, `torch.special`.
 
-In: the rows of the op table that say they are special. Out: this namespace. Invariant: nothing is computed here; a name
-is a row, another name of one (`ALIASES`), or a short composition of them.
+In: the rows of the op table that say they are special. Out: this namespace. Invariant: nothing is
+computed here; a name is a row, another name of one (`ALIASES`), or a short composition of them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ _ROWS = frozenset(
 
 
 def multigammaln(input: Tensor, p: int) -> Tensor:
-    """The logarithm of the multivariate gamma function of dimension p, x > (p - 1) / 2 (James, 1964).
+    """The logarithm of the multivariate gamma function of dimension p, x > (p - 1) / 2 (James,
+    1964).
 
     p (p - 1) / 4 log(pi) + sum_{j < p} lgamma(x - j / 2). Follows `torch.special.multigammaln`.
 

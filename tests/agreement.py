@@ -1,6 +1,7 @@
 """One program on rushlight and on PyTorch: same values, dtypes, shapes, strides and types of error.
 
-In: a function of the module (`torch` or `rushlight`). Out: nothing, or an AssertionError that shows both results.
+In: a function of the module (`torch` or `rushlight`). Out: nothing, or an AssertionError that
+shows both results.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ def meaningful(shape: Sequence[int], strides: Sequence[int]) -> list[int | None]
 
 
 def agree(program: Program, *, strides: bool = True, tolerance: float = 0.0) -> None:
-    """Run a program on both and compare whatever it returns, or raises (our type must be, or derive from, PyTorch's)."""
+    """Run a program on both and compare whatever it returns, or raises (our type must be, or
+    derive from, PyTorch's).
+    """
     torch = pytest.importorskip("torch")
     try:
         expected = flattened(program(torch))
-    except Exception as error:  # noqa: BLE001 - the oracle's error is what ours must be
+    except Exception as error:
         with pytest.raises(type(error)):
             realized(program(rushlight))
         return
@@ -51,7 +54,9 @@ def agree(program: Program, *, strides: bool = True, tolerance: float = 0.0) -> 
             continue
         assert (tuple(ours.shape), str(ours.dtype)) == (tuple(theirs.shape), str(theirs.dtype))
         if strides and theirs.numel():
-            assert meaningful(ours.shape, ours.stride()) == meaningful(theirs.shape, theirs.stride())
+            assert meaningful(ours.shape, ours.stride()) == meaningful(
+                theirs.shape, theirs.stride()
+            )
         np.testing.assert_allclose(as_array(ours), as_array(theirs), rtol=tolerance, atol=tolerance)
 
 
@@ -62,14 +67,24 @@ def realized(result: Any) -> None:
             leaf.tolist()
 
 
-def gradients_agree(function: Callable[..., Any], *arrays: np.ndarray, tolerance: float = 1e-12) -> None:
-    """The gradients of sum(weight * function(module, leaves)) with respect to float64 leaves agree."""
+def gradients_agree(
+    function: Callable[..., Any], *arrays: np.ndarray, tolerance: float = 1e-12
+) -> None:
+    """The gradients of sum(weight * function(module, leaves)) with respect to float64 leaves
+    agree.
+    """
     torch = pytest.importorskip("torch")
     found = []
     for module in (torch, rushlight):
-        leaves = [module.tensor(a.tolist(), dtype=module.float64).reshape(a.shape).requires_grad_() for a in arrays]
+        leaves = [
+            module.tensor(a.tolist(), dtype=module.float64).reshape(a.shape).requires_grad_()
+            for a in arrays
+        ]
         outs = [out for out in flattened(function(module, *leaves)) if out.dtype.is_floating_point]
-        total = sum((out * (module.arange(out.numel(), dtype=module.float64).reshape(out.shape) + 1)).sum() for out in outs)
+        total = sum(
+            (out * (module.arange(out.numel(), dtype=module.float64).reshape(out.shape) + 1)).sum()
+            for out in outs
+        )
         total.backward()
         found.append([None if x.grad is None else as_array(x.grad) for x in leaves])
     for ours, theirs in zip(found[1], found[0], strict=True):

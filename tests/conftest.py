@@ -16,6 +16,17 @@ import pytest
 ORACLE = "torch"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the random programs of tests/fuzz begin; any other number gives fresh ones."""
+    parser.addoption("--seed-base", type=int, default=0, help="first seed of the random programs")
+
+
+@pytest.fixture
+def seed_base(request: pytest.FixtureRequest) -> int:
+    """The first seed of random programs."""
+    return int(request.config.getoption("--seed-base"))
+
+
 def _asks_for_oracle(report: pytest.CollectReport | pytest.TestReport) -> bool:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return f"could not import '{ORACLE}'" in reason

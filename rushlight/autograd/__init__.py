@@ -1,4 +1,6 @@
-"""Automatic differentiation: the tape, the backward walk, user-defined functions, gradient checks (as `torch.autograd`)."""
+"""Automatic differentiation: the tape, the backward walk, user-defined functions, gradient checks
+(as `torch.autograd`).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""User-defined operations on the tape: `Function` with its own forward and backward, as `torch.autograd.Function`.
+"""User-defined operations on the tape: `Function` with its own forward and backward, as
+`torch.autograd.Function`.
 
-In: a class with static `forward` and `backward`. Out: `apply`. Invariants: forward runs off the tape; what it saves is checked for
-later overwriting like any saved value; backward gives one gradient for each argument of forward.
+In: a class with static `forward` and `backward`. Out: `apply`. Invariants: forward runs off the
+tape; what it saves is checked for later overwriting like any saved value; backward gives one
+gradient for each argument of forward.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ def _is_tensor(value: Any) -> bool:
 
 
 class FunctionCtx:
-    """What `forward` and `backward` share: saved tensors, which inputs need gradients, any attribute of the user's."""
+    """What `forward` and `backward` share: saved tensors, which inputs need gradients, any
+    attribute of the user's.
+    """
 
     def __init__(self) -> None:
         self.needs_input_grad: tuple[bool, ...] = ()
@@ -32,11 +36,15 @@ class FunctionCtx:
         self._function: ref[FunctionGradFn] | None = None  # weak: the entry holds the context
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors (inputs or outputs, or None) for backward; RuntimeError for what is no tensor."""
+        """Keep tensors (inputs or outputs, or None) for backward.
+
+        RuntimeError for what is no tensor.
+        """
         for value in tensors:
             if value is not None and not _is_tensor(value):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument is of type {type(value).__name__}"
+                    "save_for_backward can only save variables, but argument is of type "
+                    f"{type(value).__name__}"
                 )
         self._to_save = tensors
 
@@ -49,8 +57,9 @@ class FunctionCtx:
             return self._to_save
         if self._saved is None:
             raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to."
+                "Trying to backward through the graph a second time (or directly access saved "
+                "tensors after they have already been freed). Specify retain_graph=True if you "
+                "need to."
             )
         function = self._function()
         assert function is not None
@@ -120,7 +129,8 @@ class FunctionGradFn(GradFn):
             results.pop()
         if len(results) != len(self.places):
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {len(self.places)}, got {len(results)})"
+                f"function {self.name()} returned an incorrect number of gradients (expected "
+                f"{len(self.places)}, got {len(results)})"
             )
         found: list = [None] * len(self.edges)
         for number, (grad, place) in enumerate(zip(results, self.places)):
@@ -135,17 +145,19 @@ class FunctionGradFn(GradFn):
             return
         if not _is_tensor(grad):
             raise RuntimeError(
-                f"{self.name()}: expected Variable or None (got {type(grad).__name__}) as gradient {number}"
+                f"{self.name()}: expected Variable or None (got {type(grad).__name__}) as gradient "
+                f"{number}"
             )
         if not self.tensors[number]:
             raise RuntimeError(
-                f"function {self.name()} returned a gradient different from None at position {number + 1}, but the "
-                "corresponding forward input was not a Variable"
+                f"function {self.name()} returned a gradient different from None at position "
+                f"{number + 1}, but the corresponding forward input was not a Variable"
             )
 
 
 class Function:
-    """An operation with its own gradient: subclass it, write static `forward(ctx, ...)` and `backward(ctx, *grads)`, call `apply`.
+    """An operation with its own gradient: subclass it, write static `forward(ctx, ...)` and
+    `backward(ctx, *grads)`, call `apply`.
 
     >>> import rushlight as rl
     >>> class Square(rl.autograd.Function):
@@ -176,7 +188,8 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
         )
 
     @classmethod
@@ -256,8 +269,8 @@ class OnceGradFn(GradFn):
 
 
 def once_differentiable(backward: Callable) -> Callable:
-    """A backward that is not to be differentiated: it runs off the tape, and RuntimeError meets who differentiates its
-    results all the same, as `torch.autograd.function.once_differentiable`.
+    """A backward that is not to be differentiated: it runs off the tape, and RuntimeError meets who
+    differentiates its results all the same, as `torch.autograd.function.once_differentiable`.
     """
 
     @functools.wraps(backward)

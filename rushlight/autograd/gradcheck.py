@@ -1,7 +1,8 @@
 """Gradients from the tape compared with finite differences, as `torch.autograd.gradcheck`.
 
-In: a function of tensors and a point (float64 or complex128). Out: True, or GradcheckError with both sides. Invariant: complex
-tensors count as pairs of real numbers on both sides, which is what the gradient convention of the tape says they are.
+In: a function of tensors and a point (float64 or complex128). Out: True, or GradcheckError with
+both sides. Invariant: complex tensors count as pairs of real numbers on both sides, which is what
+the gradient convention of the tape says they are.
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ def gradcheck(
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
-    """Whether the gradients of func at inputs are those that central differences of step eps measure.
+    """Whether the gradients of func at inputs are those that central differences of step eps
+    measure.
 
-    |tape - measured| <= atol + rtol |measured| for every element of every Jacobian (with `fast_mode` for one random
-    direction of each instead). Every output is differentiated by itself, the others' gradients being undefined. Where
-    it does not hold: GradcheckError, or False with raise_exception=False. Follows `torch.autograd.gradcheck`.
+    |tape - measured| <= atol + rtol |measured| for every element of every Jacobian (with
+    `fast_mode` for one random direction of each instead). Every output is differentiated by itself,
+    the others' gradients being undefined. Where it does not hold: GradcheckError, or False with
+    raise_exception=False. Follows `torch.autograd.gradcheck`.
 
     >>> import rushlight as rl
     >>> x = rl.tensor([0.5, 2.0], dtype=rl.float64, requires_grad=True)
@@ -87,8 +90,8 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """gradcheck of func's gradients, as functions of its inputs and of the gradients of its outputs (random ones if
-    none are given). Follows `torch.autograd.gradgradcheck`.
+    """gradcheck of func's gradients, as functions of its inputs and of the gradients of its outputs
+    (random ones if none are given). Follows `torch.autograd.gradgradcheck`.
 
     >>> import rushlight as rl
     >>> x = rl.tensor([0.5, 2.0], dtype=rl.float64, requires_grad=True)
@@ -133,7 +136,7 @@ def _refuse(asked: bool, what: str) -> None:
         )
 
 
-# --- tensors as vectors of real numbers -------------------------------------------------------------------------------
+# --- tensors as vectors of real numbers -----------------------------------------------------------
 
 
 def _listed(value: Any) -> list:
@@ -173,24 +176,28 @@ def _random_weight(out: Any, transposed: bool) -> Any:
 
 
 def _check_inputs(point: list) -> None:
-    """ValueError where nothing needs a gradient; RuntimeError for overlapping memory; a warning for low precision."""
+    """ValueError where nothing needs a gradient; RuntimeError for overlapping memory; a warning for
+    low precision.
+    """
     leaves = [(k, x) for k, x in enumerate(point) if _needs_gradient(x)]
     if not leaves:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them "
+            "have requires_grad=True."
         )
     for k, x in leaves:
         if x.dtype.name not in ("float64", "complex128"):
             warnings.warn(
-                f"Input #{k} requires gradient and is not a double precision floating point or complex. This check will "
-                "likely fail if all the inputs are not of double precision floating point or complex.",
+                f"Input #{k} requires gradient and is not a double precision floating point or "
+                "complex. This check will likely fail if all the inputs are not of double "
+                "precision floating point or complex.",
                 stacklevel=4,
             )
         if any(stride == 0 and extent > 1 for extent, stride in zip(x.shape, x.stride())):
             raise RuntimeError(
-                f"The {k}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to "
-                "be able to compute the numerical gradients correctly. You should call .contiguous on the input before "
-                "passing it to gradcheck."
+                f"The {k}th input has a dimension with stride 0. gradcheck only supports inputs "
+                "that are non-overlapping to be able to compute the numerical gradients correctly. "
+                "You should call .contiguous on the input before passing it to gradcheck."
             )
 
 
@@ -247,9 +254,10 @@ class _Check:
         for first, second in zip(*rows):
             if not np.allclose(first, second, rtol=0, atol=self.nondet_tol, equal_nan=True):
                 raise GradcheckError(
-                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
-                    f"different values, although analytical gradient matches numerical gradient.The tolerance for "
-                    f"nondeterminism was {self.nondet_tol}."
+                    "Backward is not reentrant, i.e., running backward with same input and "
+                    "grad_output multiple times gives different values, although analytical "
+                    "gradient matches numerical gradient.The tolerance for nondeterminism was "
+                    f"{self.nondet_tol}."
                 )
         return rows[0]
 

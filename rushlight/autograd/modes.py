@@ -31,7 +31,9 @@ def is_inference_mode_enabled() -> bool:
 
 
 class _ModeContext:
-    """A context manager that is also a decorator (for functions, generators and classes' methods)."""
+    """A context manager that is also a decorator (for functions, generators and classes'
+    methods).
+    """
 
     def __call__(self, function: Callable) -> Callable:
         @functools.wraps(function)
@@ -58,11 +60,9 @@ class _GradContext(_ModeContext):
         self.before: list[bool] = []
 
     def __new__(cls, function: Callable | None = None) -> Any:
-        made = super().__new__(cls)
         if function is not None and callable(function):  # @no_grad without parentheses
-            made.__init__()
-            return made(function)
-        return made
+            return cls()(function)
+        return super().__new__(cls)
 
     def __enter__(self) -> None:
         self.before.append(MODE.grad)
@@ -118,11 +118,9 @@ class inference_mode(_ModeContext):
     """No tape, and results that can never be put on one, as `torch.inference_mode`."""
 
     def __new__(cls, mode: Any = True) -> Any:
-        made = super().__new__(cls)
         if callable(mode):
-            made.__init__()
-            return made(mode)
-        return made
+            return cls()(mode)
+        return super().__new__(cls)
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = bool(mode)

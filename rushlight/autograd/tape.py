@@ -1,14 +1,16 @@
 """The tape: one GradFn per differentiable operation, linked to those of its operands.
 
-In: made while recording (`record_op`) or by views, in-place writes and user functions. Out: walked by `autograd/walk.py`.
-Invariants: a GradFn's `sequence` is larger than that of every GradFn it points to; it keeps alive exactly the
-values that its active rules name; a saved value is (storage, version), checked when it is used.
+In: made while recording (`record_op`) or by views, in-place writes and user functions. Out: walked
+by `autograd/walk.py`. Invariants: a GradFn's `sequence` is larger than that of every GradFn it
+points to; it keeps alive exactly the values that its active rules name; a saved value is (storage,
+version), checked when it is used.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 from ..base.layout import Layout
@@ -30,7 +32,10 @@ class Edge:
 
 
 class GradFn:
-    """One entry of the tape, `tensor.grad_fn`. `apply` maps the gradients of the outputs to those of the edges."""
+    """One entry of the tape, `tensor.grad_fn`.
+
+    `apply` maps the gradients of the outputs to those of the edges.
+    """
 
     __slots__ = ("__weakref__", "_hooks", "_metadata", "_prehooks", "edges", "layouts", "sequence")
 
@@ -66,7 +71,9 @@ class GradFn:
         return self._metadata
 
     def register_hook(self, hook: Callable) -> Any:
-        """hook(grad_inputs, grad_outputs), called after the function; may return new grad_inputs."""
+        """hook(grad_inputs, grad_outputs), called after the function; may return new
+        grad_inputs.
+        """
         if self._hooks is None:
             self._hooks = {}
         return RemovableHandle(self._hooks, hook)
@@ -82,7 +89,9 @@ class GradFn:
 
 
 class RemovableHandle:
-    """What registering a hook returns; `remove()` takes the hook away, also as a context manager."""
+    """What registering a hook returns; `remove()` takes the hook away, also as a context
+    manager.
+    """
 
     __slots__ = ("hooks", "id")
     _next = itertools.count().__next__
@@ -112,12 +121,17 @@ class AccumulateGrad(GradFn):
         self.variable = variable
 
     def apply(self, grads: list) -> Sequence:
-        self.variable._accumulate(grads[0])
+        # only the list refers to the gradient, and only the gradient to its memory: the leaf may
+        # have it as it is
+        unshared = getrefcount(grads[0]) == 2 and getrefcount(grads[0]._storage) == 2
+        self.variable._accumulate(grads[0], unshared)
         return ()
 
 
 class SavedTensor:
-    """A value kept for backward: the tensor (or, for an output, its storage) and the version it had."""
+    """A value kept for backward: the tensor (or, for an output, its storage) and the version it
+    had.
+    """
 
     __slots__ = ("function", "layout", "number", "packed", "storage", "tensor", "version")
 
@@ -161,18 +175,23 @@ class SavedTensor:
 def modified_message(
     owner: GradFn, storage: Any, layout: Layout, version: int, expected: int
 ) -> str:
-    """PyTorch's words, then what they leave out: the line that overwrote the value and the function that needs it."""
+    """PyTorch's words, then what they leave out: the line that overwrote the value and the function
+    that needs it.
+    """
     line = f" It was overwritten at {storage.writer}." if storage.writer else ""
     kind = layout.dtype.name
     return (
-        "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{kind} {list(layout.shape)}], saved for {owner.name()}, is at version {version}; "
-        f"expected version {expected} instead.{line} Clone it before overwriting it, or use the out-of-place operation."
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{kind} {list(layout.shape)}], saved for {owner.name()}, is at version "
+        f"{version}; expected version {expected} instead.{line} Clone it before overwriting it, or "
+        "use the out-of-place operation."
     )
 
 
 class Plan:
-    """What an op's tape entry does for one set of operands that need gradients: made once per (op, set)."""
+    """What an op's tape entry does for one set of operands that need gradients: made once per (op,
+    set).
+    """
 
     __slots__ = ("keep_args", "keep_outputs", "rules")
 
@@ -195,7 +214,8 @@ class Plan:
         missing = wanted - covered
         if missing:
             raise NotImplementedError(
-                f"the derivative for '{row.__name__}' with respect to {sorted(missing)} is not implemented"
+                f"the derivative for '{row.__name__}' with respect to {sorted(missing)} is not "
+                "implemented"
             )
 
 
@@ -229,14 +249,17 @@ class OpGradFn(GradFn):
         return self.row.grad_name
 
     def release(self) -> None:
-        self.args = None
-        self.outputs = []
+        """Forget what was saved; where nothing was, the entry may be walked again."""
+        if self.outputs or (self.args is not None and any(map(_is_saved, self.args))):
+            self.args = None
+            self.outputs = []
 
     def apply(self, grads: list) -> Sequence:
         if self.args is None:
             raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                f"already been freed): {self.name()} has been used. Specify retain_graph=True if you need to."
+                "Trying to backward through the graph a second time (or directly access saved "
+                f"tensors after they have already been freed): {self.name()} has been used. "
+                "Specify retain_graph=True if you need to."
             )
         maker = TAPE_HOOKS.make_tensor
         row = self.row
@@ -283,6 +306,12 @@ class TAPE_HOOKS:
     make_tensor: Callable
     zeros: Callable
     ones: Callable
+
+
+def _is_saved(value: Any) -> bool:
+    return isinstance(value, SavedTensor) or (
+        isinstance(value, list) and any(map(_is_saved, value))
+    )
 
 
 def _restore(value: Any, owner: GradFn, maker: Callable) -> Any:

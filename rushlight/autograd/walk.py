@@ -1,7 +1,8 @@
 """The backward walk: gradients flow along the tape, latest operation first.
 
-In: tensors, their gradients, and either leaves to accumulate into or inputs to report on. Out: `.grad` or a tuple.
-Invariant: iterative, each tape entry runs once, after everything that uses its outputs (larger `sequence` first).
+In: tensors, their gradients, and either leaves to accumulate into or inputs to report on. Out:
+`.grad` or a tuple. Invariant: iterative, each tape entry runs once, after everything that uses its
+outputs (larger `sequence` first).
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple:
-    """The gradients of outputs with respect to inputs, as `torch.autograd.grad`; nothing is accumulated."""
+    """The gradients of outputs with respect to inputs, as `torch.autograd.grad`.
+
+    Nothing is accumulated.
+    """
     outputs, inputs = _listed(outputs), _listed(inputs)
     if is_grads_batched:
         rows = _listed(grad_outputs)
@@ -97,7 +101,10 @@ def _listed(value: Any) -> list:
 
 
 def _start(tensors: list, grads: list, create_graph: bool) -> list:
-    """(edge, gradient) of every output; RuntimeError where one cannot be differentiated or shapes differ."""
+    """(edge, gradient) of every output.
+
+    RuntimeError where one cannot be differentiated or shapes differ.
+    """
     if len(grads) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
     roots = []
@@ -111,13 +118,14 @@ def _start(tensors: list, grads: list, create_graph: bool) -> list:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if not tensor._layout.dtype.is_floating_point:
                 raise RuntimeError(
-                    f"grad can be implicitly created only for real scalar outputs but got {tensor._layout.dtype}"
+                    "grad can be implicitly created only for real scalar outputs but got "
+                    f"{tensor._layout.dtype}"
                 )
             g = TAPE_HOOKS.ones(tensor._layout)
         elif g._layout.shape != tensor._layout.shape:
             raise RuntimeError(
-                f"Mismatch in shape: grad_output[{k}] has a shape of {g._layout.shape} and output[{k}] has a shape of "
-                f"{tensor._layout.shape}."
+                f"Mismatch in shape: grad_output[{k}] has a shape of {g._layout.shape} and "
+                f"output[{k}] has a shape of {tensor._layout.shape}."
             )
         roots.append((gradient_edge(tensor), g))
     return roots

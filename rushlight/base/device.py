@@ -28,15 +28,19 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: str | int | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            index, type = type.index, type.type
         elif isinstance(type, int):
-            type, index = "cuda", type
+            index, type = type, "cuda"
         elif ":" in type:
             if index is not None:
                 raise RuntimeError(
-                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                    "type (string) must not include an index because index was passed explicitly: "
+                    f"{type}"
                 )
             type, _, text = type.partition(":")
             if not text.isdigit():
@@ -66,7 +70,7 @@ class device:
             else f"device(type='{self.type}', index={self.index})"
         )
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return device, (self.type, self.index)
 
 

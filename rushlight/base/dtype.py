@@ -1,8 +1,8 @@
 """Data types: the values `rushlight.float32` and its siblings, and what follows from them.
 
-In: nothing. Out: one immutable `dtype` object per type, compared by identity. Invariant: `str` of a dtype is
-PyTorch's (`torch.float32`), `.numpy` is the NumPy dtype that its bytes are stored as (bfloat16 is stored
-as uint16 bit patterns, since NumPy has no such type).
+In: nothing. Out: one immutable `dtype` object per type, compared by identity. Invariant: `str` of a
+dtype is PyTorch's (`torch.float32`), `.numpy` is the NumPy dtype that its bytes are stored as
+(bfloat16 is stored as uint16 bit patterns, since NumPy has no such type).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from .errors import RushlightError
 class dtype:
     """The type of a tensor's elements, as `torch.dtype`.
 
-    `itemsize` is in bytes, `kind` one of "bool", "int", "float", "complex"; `rank` orders types of one kind.
+    `itemsize` is in bytes, `kind` one of "bool", "int", "float", "complex"; `rank` orders types of
+    one kind.
     """
 
     __slots__ = (
@@ -120,11 +121,15 @@ _FROM_NUMPY = {t.numpy: t for t in DTYPES.values() if t is not bfloat16}
 
 
 def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
-    """The dtype of a NumPy array's elements; TypeError where there is none (strings, objects, dates)."""
+    """The dtype of a NumPy array's elements.
+
+    TypeError where there is none (strings, objects, dates).
+    """
     found = _FROM_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
     if found is None:
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{np.dtype(numpy_dtype).name}. The only supported types are: "
+            f"can't convert np.ndarray of type numpy.{np.dtype(numpy_dtype).name}. The only "
+            "supported types are: "
             + ", ".join(t.name for t in DTYPES.values() if t is not bfloat16)
         )
     return found
@@ -157,13 +162,16 @@ _FLOAT_FORMAT = {"float16": (10, 5), "bfloat16": (7, 8), "float32": (23, 8), "fl
 
 
 class finfo:
-    """Limits of a floating dtype, as `torch.finfo`: bits, eps, max, min, tiny, smallest_normal, resolution, dtype."""
+    """Limits of a floating dtype, as `torch.finfo`: bits, eps, max, min, tiny, smallest_normal,
+    resolution, dtype.
+    """
 
     def __init__(self, type: dtype | None = None) -> None:
         type = type or get_default_dtype()
         if type.kind not in ("float", "complex"):
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{type}'"
             )
         real = type.real
         mantissa, exponent = _FLOAT_FORMAT[real.name]
@@ -180,8 +188,9 @@ class finfo:
 
     def __repr__(self) -> str:
         return (
-            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
-            f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
         )
 
 

@@ -1,19 +1,21 @@
 """Shapes and strides: `Size`, and the interned `Layout` that every tensor carries.
 
-In: tuples of ints. Out: immutable objects. Invariant: two tensors with equal shape, strides, offset, dtype and device
-hold the very same Layout object, so comparing and hashing one costs nothing (the recording path lives on that).
+In: tuples of ints. Out: immutable objects. Invariant: two tensors with equal shape, strides,
+offset, dtype and device hold the very same Layout object, so comparing and hashing one costs
+nothing (the recording path lives on that).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
+from typing import Any
 
 from .device import CPU, device
 from .dtype import dtype
 
 
-class Size(tuple):
+class Size(tuple[int, ...]):
     """A shape: a tuple of ints that prints and slices as `torch.Size`."""
 
     __slots__ = ()
@@ -27,14 +29,14 @@ class Size(tuple):
 
     __str__ = __repr__
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, index: Any) -> Any:
         got = tuple.__getitem__(self, index)
         return Size(got) if isinstance(index, slice) else got
 
-    def __add__(self, other: tuple) -> Size:  # type: ignore[override]
+    def __add__(self, other: tuple[int, ...]) -> Size:  # type: ignore[override]
         return Size(tuple.__add__(self, tuple(other)))
 
-    def __radd__(self, other: tuple) -> Size:
+    def __radd__(self, other: tuple[int, ...]) -> Size:
         return Size(tuple(other) + tuple(self))
 
     def __mul__(self, count: int) -> Size:  # type: ignore[override]
@@ -42,15 +44,21 @@ class Size(tuple):
 
     __rmul__ = __mul__  # type: ignore[assignment]
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return Size, (tuple(self),)
 
 
 class Layout:
-    """Shape, strides, offset (in elements), dtype and device of a tensor. Make one with `layout_of` only."""
+    """Shape, strides, offset (in elements), dtype and device of a tensor.
+
+    Make one with `layout_of` only.
+    """
 
     __slots__ = ("contiguous", "device", "dtype", "ndim", "numel", "offset", "shape", "strides")
 
+    contiguous: bool
+    ndim: int
+    numel: int
     shape: Size
     strides: tuple[int, ...]
     offset: int
@@ -62,7 +70,9 @@ class Layout:
         return f"{self.dtype.name}{list(self.shape)} strides {list(self.strides)}{where}"
 
     def dense(self) -> bool:
-        """True where the elements fill [0, numel) of the storage, each once, in whatever order of dimensions."""
+        """True where the elements fill [0, numel) of the storage, each once, in whatever order of
+        dimensions.
+        """
         if self.offset:
             return False
         if self.contiguous:
@@ -81,7 +91,7 @@ class Layout:
         return self.offset + sum((n - 1) * st for n, st in zip(self.shape, self.strides)) + 1
 
 
-_interned: dict[tuple, Layout] = {}
+_interned: dict[tuple[Any, ...], Layout] = {}
 
 
 def layout_of(
@@ -102,9 +112,8 @@ def layout_of(
         found.ndim = len(found.shape)
         found.numel = prod(found.shape)
         found.contiguous = is_contiguous(found.shape, found.strides)
-        if (
-            len(_interned) > 200_000
-        ):  # a program that makes ever-new shapes must not grow without bound
+        if len(_interned) > 200_000:
+            # a program that makes ever-new shapes must not grow without bound
             _interned.clear()
         _interned[key] = found
     return found
@@ -126,7 +135,9 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def channels_last_strides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides of N, spatial..., C order for 4-D (channels_last) and 5-D (channels_last_3d) shapes."""
+    """Strides of N, spatial..., C order for 4-D (channels_last) and 5-D (channels_last_3d)
+    shapes.
+    """
     order = [0, *range(2, len(shape)), 1]
     return ordered_strides(shape, order)
 
@@ -167,7 +178,10 @@ def is_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
-    """NumPy's and PyTorch's broadcasting; RuntimeError naming the sizes and the dimension that differ."""
+    """NumPy's and PyTorch's broadcasting.
+
+    RuntimeError naming the sizes and the dimension that differ.
+    """
     rank = max((len(s) for s in shapes), default=0)
     result = [1] * rank
     for shape in shapes:
@@ -178,8 +192,9 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
                 result[pad + axis] = extent
             elif extent not in (1, have):
                 raise RuntimeError(
-                    f"The size of tensor a ({have}) must match the size of tensor b ({extent}) at non-singleton "
-                    f"dimension {pad + axis}: shapes {' and '.join(str(list(s)) for s in shapes)} do not broadcast"
+                    f"The size of tensor a ({have}) must match the size of tensor b ({extent}) at "
+                    f"non-singleton dimension {pad + axis}: shapes "
+                    f"{' and '.join(str(list(s)) for s in shapes)} do not broadcast"
                 )
     return tuple(result)
 
@@ -189,7 +204,8 @@ def view_strides(
 ) -> tuple[int, ...] | None:
     """Strides under which the same memory has `new_shape`, or None where only a copy can have it.
 
-    Runs of old dimensions that are contiguous among themselves form one span; every new dimension must divide a span.
+    Runs of old dimensions that are contiguous among themselves form one span; every new dimension
+    must divide a span.
     """
     numel = prod(shape)
     if numel == 0:
@@ -214,17 +230,24 @@ def view_strides(
 
 
 def normalize_axis(axis: int, ndim: int) -> int:
-    """A dimension counted from the front; IndexError outside [-ndim, ndim), a 0-d tensor counting as 1-d."""
+    """A dimension counted from the front.
+
+    IndexError outside [-ndim, ndim), a 0-d tensor counting as 1-d.
+    """
     bound = max(ndim, 1)
     if not -bound <= axis < bound:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})"
+            f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got "
+            f"{axis})"
         )
     return axis + bound if axis < 0 else axis
 
 
 def normalize_axes(axes: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Several dimensions counted from the front, None or () for all; RuntimeError where one is named twice."""
+    """Several dimensions counted from the front, None or () for all.
+
+    RuntimeError where one is named twice.
+    """
     if axes is None:
         return tuple(range(ndim))
     found = (

@@ -1,7 +1,7 @@
 """PyTorch's type promotion: which dtype an operation of several operands has.
 
-Operands come in three classes: tensors with dimensions, zero-dimensional tensors, Python numbers. A lower class
-changes the result only by being of a higher kind (bool < int < float < complex).
+Operands come in three classes: tensors with dimensions, zero-dimensional tensors, Python numbers. A
+lower class changes the result only by being of a higher kind (bool < int < float < complex).
 https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
 """
 
@@ -29,7 +29,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         a, b = b, a
     if b.kind != "float" and {a.name, b.name} & {"uint16", "uint32", "uint64"}:
         raise RuntimeError(
-            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {a} and {b}"
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+            f"{a} and {b}"
         )
     if a.kind != b.kind:
         if b.kind == "complex" and a is dtypes.float64:
@@ -65,7 +66,9 @@ def scalar_dtype(kind: type) -> dtype:
 
 
 def result_dtype(operands: list[tuple[dtype, int]]) -> dtype:
-    """The dtype of (dtype, class) operands; class 2 has dimensions, 1 is zero-dimensional, 0 a Python number."""
+    """The dtype of (dtype, class) operands; class 2 has dimensions, 1 is zero-dimensional, 0 a
+    Python number.
+    """
     result: dtype | None = None
     for level in (2, 1, 0):
         merged: dtype | None = None
@@ -80,7 +83,10 @@ def result_dtype(operands: list[tuple[dtype, int]]) -> dtype:
 
 
 def _absorb(result: dtype, lower: dtype, level: int) -> dtype:
-    """A lower class only lifts the kind; then a Python number brings the default type of its kind."""
+    """A lower class only lifts the kind.
+
+    Then a Python number brings the default type of its kind.
+    """
     if KINDS[lower.kind] <= KINDS[result.kind]:
         return result
     if lower.kind == "complex" and result.kind == "float":
@@ -89,7 +95,9 @@ def _absorb(result: dtype, lower: dtype, level: int) -> dtype:
 
 
 def can_cast(source: dtype, target: dtype) -> bool:
-    """Whether an in-place result of `source` may be stored as `target`: the kind must not fall, as `torch.can_cast`."""
+    """Whether an in-place result of `source` may be stored as `target`: the kind must not fall, as
+    `torch.can_cast`.
+    """
     if source.kind == "bool" or KINDS[target.kind] > KINDS[source.kind]:
         return True
     return target.kind == source.kind

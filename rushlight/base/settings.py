@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 
 class Switch(NamedTuple):
-    """One environment variable: its attribute here, how its text is read, its default, what it does."""
+    """One environment variable: its attribute here, how its text is read, its default, what it
+    does.
+    """
 
     attribute: str
     read: Callable[[str], Any]
@@ -28,7 +30,8 @@ def _topics(text: str) -> frozenset[str]:
     unknown = chosen - TOPICS
     if unknown:
         raise ValueError(
-            f"RUSHLIGHT_LOG={text}: no topic {sorted(unknown)[0]!r}; there are {', '.join(sorted(TOPICS))}"
+            f"RUSHLIGHT_LOG={text}: no topic {sorted(unknown)[0]!r}; there are "
+            f"{', '.join(sorted(TOPICS))}"
         )
     return chosen
 

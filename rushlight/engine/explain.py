@@ -1,7 +1,7 @@
 """explain: what a tensor's value is made of, and what it will cost, without computing it.
 
-In: tensors. Out: an `Explanation` that prints as text: the recorded graph, the steps, memory, and what was compiled
-so far and why. The pending trace is looked at, not taken.
+In: tensors. Out: an `Explanation` that prints as text: the recorded graph, the steps, memory, and
+what was compiled so far and why. The pending trace is looked at, not taken.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from .profile import COUNTERS
 class Explanation:
     """The pieces of an explanation; `str` joins them.
 
-    graph: the nodes as recorded. steps: one line each. kernels: the kernel IR of each step. peak_bytes: what the program
-    will allocate (outputs and arena). history: what was built, compiled and flushed so far.
+    graph: the nodes as recorded. steps: one line each. kernels: the kernel IR of each step.
+    peak_bytes: what the program will allocate (outputs and arena). history: what was built,
+    compiled and flushed so far.
     """
 
     graph: str
@@ -90,6 +91,6 @@ def history() -> str:
     """What the engine did so far in this process."""
     c = COUNTERS
     return (
-        f"{c.flushes} flushes, {c.builds} programs built in {c.build_seconds:.2f} s, of these {c.compile_seconds:.2f} s "
-        f"compiling {c.kernels} kernels"
+        f"{c.flushes} flushes, {c.builds} programs built in {c.build_seconds:.2f} s, of these "
+        f"{c.compile_seconds:.2f} s compiling {c.kernels} kernels"
     )

@@ -1,7 +1,9 @@
-"""Flush: the pending trace becomes a program (found in the cache or built), runs, and its values become buffers.
+"""Flush: the pending trace becomes a program (found in the cache or built), runs, and its values
+become buffers.
 
-In: the trace. Out: a buffer in every storage that is still alive. Invariants: live means realized, everything else
-is never stored; after an error every tensor is still usable except those whose value it was.
+In: the trace. Out: a buffer in every storage that is still alive. Invariants: live means realized,
+everything else is never stored; after an error every tensor is still usable except those whose
+value it was.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from .profile import COUNTERS
 if TYPE_CHECKING:
     from .program import Program
 
-PROGRAMS: dict[tuple, Program] = {}
+PROGRAMS: dict[tuple[Any, ...], Program] = {}
 LIMIT_PROGRAMS = 4096
 
 
@@ -41,7 +43,9 @@ def flush() -> None:
 
 
 def living(trace: Trace) -> tuple[list[list[Any]], list[int]]:
-    """The storages whose value is still the trace's, grouped by value, and the indices of those values."""
+    """The storages whose value is still the trace's, grouped by value, and the indices of those
+    values.
+    """
     epoch = trace.epoch
     owners, wanted = [], []
     for index, owner in enumerate(trace.owners):
@@ -74,7 +78,8 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
         log(
             "recompile",
             lambda: (
-                f"a program of {len(trace.owners)} values, {len(wanted)} wanted, built in {time.perf_counter() - begin:.3f} s"
+                f"a program of {len(trace.owners)} values, {len(wanted)} wanted, built in "
+                f"{time.perf_counter() - begin:.3f} s"
             ),
         )
         COUNTERS.built(time.perf_counter() - begin, len(trace.owners))

@@ -1,13 +1,15 @@
 """The meaning of graph nodes in NumPy: what a program computes when nothing is compiled.
 
-In: nodes and the arrays of their operands. Out: arrays. It is the second oracle of the tests, and it runs what has no
-kernel: complex arithmetic and `host` functions. Invariant: arrays are in register form (kernel/convert.py: float16
-and bfloat16 widened to float32, rounded after every node), indexed logically.
+In: nodes and the arrays of their operands. Out: arrays. It is the second oracle of the tests, and
+it runs what has no kernel: complex arithmetic and `host` functions. Invariant: arrays are in
+register form (kernel/convert.py: float16 and bfloat16 widened to float32, rounded after every
+node), indexed logically.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,8 @@ from ..graph.node import ContractionMap, Node
 from ..kernel import convert
 from ..kernel.primitives import PRIMITIVES
 
-Arrays = list
+Arrays = list[np.ndarray]
+Meaning = Callable[..., Any]
 
 
 def load(flat: np.ndarray, layout: Layout) -> np.ndarray:
@@ -49,14 +52,15 @@ def evaluate(node: Node, operands: Arrays) -> np.ndarray:
     with np.errstate(all="ignore"):
         meaning = _MEANINGS.get(node.op)
         if meaning is not None:
-            return meaning(node, *operands)
+            made: np.ndarray = meaning(node, *operands)
+            return made
         result = _elementwise(node, operands)
     if node.dtype.name in convert.NARROW:
         return convert.round_to(result, node.dtype.name)
     return np.asarray(result, convert.register_type(node.dtype.name))
 
 
-_COMPLEX: dict[str, Callable] = {
+_COMPLEX: dict[str, Callable[..., np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "reciprocal": lambda x: 1 / x,
@@ -106,7 +110,7 @@ def _cast(node: Node, x: np.ndarray) -> np.ndarray:
         return x.astype(target.numpy)
     if source.is_complex:
         if target.kind == "bool":
-            return x != 0
+            return np.asarray(x != 0)
         x, source = x.real, source.real
     return convert.cast(x, source.name, target.name)
 
@@ -148,7 +152,7 @@ def _write(node: Node, flat: np.ndarray, value: np.ndarray) -> np.ndarray:
     return result
 
 
-_REDUCTIONS: dict[str, Callable] = {
+_REDUCTIONS: dict[str, Meaning] = {
     "sum": np.add.reduce,
     "prod": np.multiply.reduce,
     "max": np.maximum.reduce,
@@ -162,7 +166,8 @@ def _arg(node: Node, x: np.ndarray, axes: tuple[int, ...], kind: str) -> np.ndar
     """The first index of the extreme element over axes seen as one; NaN counts as the extreme."""
     kept = [d for d in range(x.ndim) if d not in axes]
     rows = np.transpose(x, kept + list(axes)).reshape([x.shape[d] for d in kept] + [-1])
-    return (np.argmax if kind == "argmax" else np.argmin)(rows, -1).astype(np.int64)
+    found: np.ndarray = (np.argmax if kind == "argmax" else np.argmin)(rows, -1)
+    return found.astype(np.int64)
 
 
 def _reduce(node: Node, x: np.ndarray) -> np.ndarray:
@@ -194,7 +199,7 @@ def _contract(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     mapping: ContractionMap = node.attributes[0]
     wide = np.float64 if a.dtype == np.float32 else a.dtype
 
-    def window(x: np.ndarray, dims: tuple) -> tuple[np.ndarray, list[int]]:
+    def window(x: np.ndarray, dims: tuple[Any, ...]) -> tuple[np.ndarray, list[int]]:
         """x indexed by the loops it depends on."""
         used = sorted({loop for _, terms in dims for loop, _ in terms})
         start = tuple(slice(constant, None) for constant, _ in dims)
@@ -226,11 +231,12 @@ def _checked(index: np.ndarray, size: int) -> np.ndarray:
         raise IndexError(
             f"index {int(index[wrong].flat[0])} is out of bounds for dimension with size {size}"
         )
-    return np.where(index < 0, index + size, index)
+    return np.asarray(np.where(index < 0, index + size, index))
 
 
 def _gather(node: Node, x: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return x.reshape(-1)[_checked(index, x.size)]
+    found: np.ndarray = x.reshape(-1)[_checked(index, x.size)]
+    return found
 
 
 def _scatter(node: Node, base: np.ndarray, index: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -247,7 +253,7 @@ def _scatter(node: Node, base: np.ndarray, index: np.ndarray, source: np.ndarray
     return result.reshape(base.shape)
 
 
-def _host(node: Node, *operands: np.ndarray) -> tuple:
+def _host(node: Node, *operands: np.ndarray) -> tuple[np.ndarray, ...]:
     name, facts, arguments = node.attributes
     results = HOST_FUNCTIONS[name](*operands, *arguments)
     made = []
@@ -283,10 +289,10 @@ def _bitcast(node: Node, x: np.ndarray) -> np.ndarray:
 
 
 def _real_or_complex(node: Node, x: np.ndarray) -> np.ndarray:
-    return np.abs(x)
+    return np.asarray(np.abs(x))
 
 
-_MEANINGS: dict[str, Callable] = {
+_MEANINGS: dict[str, Meaning] = {
     "const": _const,
     "iota": _iota,
     "cast": _cast,
@@ -302,8 +308,8 @@ _MEANINGS: dict[str, Callable] = {
     "scatter": _scatter,
     "host": _host,
     "copy": lambda node, x: x,
-    "real": lambda node, x: np.ascontiguousarray(x.real),
-    "imag": lambda node, x: np.ascontiguousarray(x.imag),
+    "real": lambda node, x: np.ascontiguousarray(x.real).reshape(node.shape),
+    "imag": lambda node, x: np.ascontiguousarray(x.imag).reshape(node.shape),
     "conj": lambda node, x: np.conj(x),
     "complex": lambda node, a, b: (a + 1j * b).astype(node.dtype.numpy),
     "complex_abs": _real_or_complex,

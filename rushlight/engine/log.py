@@ -1,6 +1,7 @@
 """RUSHLIGHT_LOG: what the engine does, told on stderr as it happens.
 
-In: a topic and a function that makes the text (called only where the topic is asked for). Out: lines on stderr.
+In: a topic and a function that makes the text (called only where the topic is asked for). Out:
+lines on stderr.
 """
 
 from __future__ import annotations

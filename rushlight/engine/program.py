@@ -1,7 +1,8 @@
 """A program: what a trace of one structure compiles to.
 
-In: a trace's entries and the values wanted. Out: an object whose `run(leaves, scalars)` gives a buffer for each of them.
-Invariant: a program keeps no state between runs but its tables; it may run in several threads at once.
+In: a trace's entries and the values wanted. Out: an object whose `run(leaves, scalars)` gives a
+buffer for each of them. Invariant: a program keeps no state between runs but its tables; it may run
+in several threads at once.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class _Native:
         self.base = base
         self.steps = steps
         codes = MACHINE.target.resolve(steps)
-        rows, args, formats = [], [], []
+        rows: list[tuple[int, ...]] = []
+        args: list[tuple[int, int]] = []
+        formats: list[str] = []
         self.scalars: list[int] = []
         for step, (address, tasks) in zip(steps, codes):
             rows.append((address, len(args), len(step.places), tasks, 1, len(self.scalars)))
@@ -165,7 +168,9 @@ class Program:
             self.segments.append(_Native(self.plan, self.pointers, end - len(run), run, self.slots))
 
     def _slots(self) -> dict[int, tuple[int, int]]:
-        """(place in the list of addresses, byte offset) of every buffer: leaves, then outputs, then the number 1, then the arena."""
+        """(place in the list of addresses, byte offset) of every buffer: leaves, then outputs, then
+        the number 1, then the arena.
+        """
         leaves = {index: k for k, index in enumerate(self.leaf_places)}
         slots: dict[int, tuple[int, int]] = {}
         ones: list[str] = sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})
@@ -186,7 +191,9 @@ class Program:
         return slots
 
     def environment(self, leaves: list[Buffer]) -> tuple[list[Buffer], list[int], Any]:
-        """Fresh outputs and arena for one run: (everything that must stay alive, addresses, place -> flat array)."""
+        """Fresh outputs and arena for one run: (everything that must stay alive, addresses, place
+        -> flat array).
+        """
         made = [Buffer(size) for size in self.sizes]
         ones = [
             _one(name)
@@ -213,7 +220,9 @@ class Program:
         return holders[first : first + len(self.sizes)]
 
     def _raise(self, failure: Failure) -> None:
-        """What a kernel reported: a bad index (by the site that checked it) or an integer division by zero."""
+        """What a kernel reported: a bad index (by the site that checked it) or an integer division
+        by zero.
+        """
         if 0 < failure.code <= len(self.plan.sites):
             node = self.plan.sites[failure.code - 1]
             size = node.inputs[0].numel
@@ -233,7 +242,7 @@ def _one(name: str) -> Buffer:
     return _ONES[name]
 
 
-def build(entries: list, wanted: list[int]) -> Program:
+def build(entries: list[Any], wanted: list[int]) -> Program:
     """The program of a trace."""
     values = assemble(entries)
     return Program([values[k] for k in wanted])

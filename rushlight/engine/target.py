@@ -1,7 +1,8 @@
 """The CPU as a target: kernels and contractions become machine code, each kind once.
 
-In: the steps of a plan. Out: (function address, number of tasks) for each. Invariants: equal kernels share code; all that
-is new in a plan is compiled together, in modules of limited size; the host's features are asked for once.
+In: the steps of a plan. Out: (function address, number of tasks) for each. Invariants: equal
+kernels share code; all that is new in a plan is compiled together, in modules of limited size; the
+host's features are asked for once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 
 from ..base.settings import SETTINGS
@@ -49,7 +51,7 @@ class CpuTarget:
         begin = time.perf_counter()
         kernels = [self.named(k) for k in items if isinstance(k, Kernel)]
         for kernel in kernels:
-            log("kernel", lambda kernel=kernel: kernel_text(kernel))
+            log("kernel", partial(kernel_text, kernel))
             if SETTINGS.verify:
                 verify(kernel)
         specs = [c for c in items if isinstance(c, Contraction)]
@@ -67,10 +69,12 @@ class CpuTarget:
             texts.append((made.text, [made.name], [made.tasks]))
         found: list[tuple[int, int]] = []
         for text, names, tasks in texts:
-            log("llvm", lambda text=text: text)
+            log("llvm", partial(str, text))
             addresses = compile_module(text, names)
             found.extend((addresses[name], count) for name, count in zip(names, tasks))
-        for item, code in zip([k for k in items if isinstance(k, Kernel)] + specs, found):
+        done: list[Kernel | Contraction] = [k for k in items if isinstance(k, Kernel)]
+        done.extend(specs)
+        for item, code in zip(done, found):
             self.code[item] = code
         COUNTERS.compiled(len(items), time.perf_counter() - begin)
 

@@ -1,7 +1,8 @@
 """Where the time of a program goes: its steps, each run alone and timed.
 
-In: a program and what it is run with. Out: (step, seconds) in order. Used by the benchmarks' roofline table and
-`RUSHLIGHT_LOG=time`; running steps one by one costs a microsecond each, and gives the same results.
+In: a program and what it is run with. Out: (step, seconds) in order. Used by the benchmarks'
+roofline table and `RUSHLIGHT_LOG=time`; running steps one by one costs a microsecond each, and
+gives the same results.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """The words in which op bodies are written: functions from nodes to nodes.
 
-In: nodes and Python numbers. Out: nodes, with promotion and broadcasting made explicit. Invariant: every function
-checks what it is given and raises PyTorch's type of error, since a body is first run at the user's call.
+In: nodes and Python numbers. Out: nodes, with promotion and broadcasting made explicit. Invariant:
+every function checks what it is given and raises PyTorch's type of error, since a body is first run
+at the user's call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 from ..base import dtype as dtypes
 from ..base.dtype import dtype
@@ -38,9 +40,11 @@ COMPARISONS = frozenset(
 )
 
 
-# what Python numbers are held in until they meet a tensor: full precision, rounded once to what they meet
+# what Python numbers are held in until they meet a tensor: full precision, rounded once to what
+# they meet
 WIDEST = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex: dtypes.complex128}
 NARROW = frozenset({dtypes.float16, dtypes.bfloat16})
+UNROUNDED = frozenset({"mul", "div", "floor_divide", "trunc_divide"})
 
 
 def const(value: Number, type: dtype | None = None) -> Node:
@@ -61,7 +65,7 @@ def _level(x: Node) -> int:
     return 0 if x.weak else 1 if not x.shape else 2
 
 
-_KIND_DTYPE = {
+_KIND_DTYPE: dict[str, Callable[[], dtype]] = {
     "bool": lambda: dtypes.bool_,
     "int": lambda: dtypes.int64,
     "float": dtypes.get_default_dtype,
@@ -114,7 +118,9 @@ def promote(*operands: Operand) -> list[Node]:
 
 
 def to_float(x: Operand) -> Node:
-    """Integers and bools become the default float; floats and complex stay (a weak number stays weak)."""
+    """Integers and bools become the default float; floats and complex stay (a weak number stays
+    weak).
+    """
     x = as_node(x)
     if x.dtype.kind in ("float", "complex"):
         return x
@@ -131,7 +137,10 @@ def broadcast(*operands: Operand) -> list[Node]:
 
 
 def elementwise(op: str, *operands: Operand, type: dtype | None = None) -> Node:
-    """A row of the primitive table over operands of one dtype; the result's is that dtype (bool for comparisons)."""
+    """A row of the primitive table over operands of one dtype.
+
+    The result's is that dtype (bool for comparisons).
+    """
     nodes = broadcast(*operands)
     if type is None:
         type = dtypes.bool_ if op in COMPARISONS else nodes[0].dtype
@@ -141,8 +150,9 @@ def elementwise(op: str, *operands: Operand, type: dtype | None = None) -> Node:
 def binary(op: str, a: Operand, b: Operand) -> Node:
     """Promotion, then the elementwise row.
 
-    Numbers among themselves stay weak and in full precision; a number meets float16 and bfloat16 in float32, and only
-    the result is rounded (as PyTorch computes).
+    Numbers among themselves stay weak and in full precision. A number, or a 0-d factor or divisor
+    of another dtype, is rounded to float16 or bfloat16 before it meets them, except in `UNROUNDED`
+    operations (as PyTorch computes).
     """
     a, b = as_node(a), as_node(b)
     if a.weak and b.weak:
@@ -151,10 +161,17 @@ def binary(op: str, a: Operand, b: Operand) -> Node:
         node.weak = True
         return node
     common = promoted_dtype(a, b)
-    if common in NARROW and (a.weak or b.weak):
+    if common in NARROW and op in UNROUNDED and (_is_factor(b, a) or (op == "mul" and a.weak)):
         node = elementwise(op, cast(a, dtypes.float32), cast(b, dtypes.float32))
-        return node if op in COMPARISONS else cast(node, common)
+        return cast(node, common)
     return elementwise(op, cast(a, common), cast(b, common))
+
+
+def _is_factor(x: Node, other: Node) -> bool:
+    """Whether an operand is a number for the other one: a Python number, or a 0-d tensor beside one
+    with dimensions.
+    """
+    return x.weak or (not x.shape and bool(other.shape))
 
 
 def where(condition: Operand, a: Operand, b: Operand) -> Node:
@@ -164,7 +181,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Node:
     return Node("where", (condition, a, b), a.shape, a.dtype)
 
 
-# --- movement ---------------------------------------------------------------------------------------------------
+# --- movement -------------------------------------------------------------------------------------
 
 
 def expand(x: Node, shape: Sequence[int]) -> Node:
@@ -215,7 +232,9 @@ def transpose(x: Node, a: int, b: int) -> Node:
 def slice_(
     x: Node, starts: Sequence[int], lengths: Sequence[int], steps: Sequence[int] | None = None
 ) -> Node:
-    """Element i of dimension d is element starts[d] + steps[d] * i of x; steps may be negative (a flip)."""
+    """Element i of dimension d is element starts[d] + steps[d] * i of x; steps may be negative (a
+    flip).
+    """
     steps = tuple(steps or (1,) * x.ndim)
     starts, lengths = tuple(starts), tuple(lengths)
     if (
@@ -237,9 +256,9 @@ def narrow(x: Node, axis: int, start: int, length: int, step: int = 1) -> Node:
 
 def flip(x: Node, axes: Sequence[int]) -> Node:
     """The order of the elements reversed along the axes."""
-    axes = set(axes)
-    starts = [n - 1 if d in axes else 0 for d, n in enumerate(x.shape)]
-    return slice_(x, starts, x.shape, [-1 if d in axes else 1 for d in range(x.ndim)])
+    turned = set(axes)
+    starts = [n - 1 if d in turned else 0 for d, n in enumerate(x.shape)]
+    return slice_(x, starts, x.shape, [-1 if d in turned else 1 for d in range(x.ndim)])
 
 
 def pad(x: Node, before: Sequence[int], after: Sequence[int], value: Number = 0) -> Node:
@@ -281,13 +300,15 @@ def write(flat: Node, value: Node, strides: Sequence[int], offset: int) -> Node:
     return Node("write", (flat, value), flat.shape, flat.dtype, (tuple(strides), offset))
 
 
-# --- reductions, contractions, indices -----------------------------------------------------------------------------
+# --- reductions, contractions, indices ------------------------------------------------------------
 
 
 def reduce(
     kind: str, x: Node, axes: int | Sequence[int] | None = None, keepdim: bool = False
 ) -> Node:
-    """x reduced over axes (all of them if None); argmax, argmin and any, all have their own result dtype."""
+    """x reduced over axes (all of them if None); argmax, argmin and any, all have their own result
+    dtype.
+    """
     axes = normalize_axes(axes, x.ndim)
     shape = [n for d, n in enumerate(x.shape) if d not in axes]
     type_ = (
@@ -349,7 +370,9 @@ def gather(x: Node, index: Node) -> Node:
 
 
 def scatter(base: Node, index: Node, source: Node, combine: str = "set") -> Node:
-    """base seen flat, with source stored ("set") or combined ("sum", "prod", "max", "min") at int64 indices, in order."""
+    """base seen flat, with source stored ("set") or combined ("sum", "prod", "max", "min") at int64
+    indices, in order.
+    """
     source = expand(source, index.shape)
     return Node("scatter", (base, index, source), base.shape, base.dtype, (combine,))
 
@@ -358,15 +381,17 @@ def host(
     name: str,
     operands: Sequence[Node],
     outputs: Sequence[tuple[Sequence[int], dtype]],
-    arguments: tuple = (),
+    arguments: tuple[Any, ...] = (),
 ) -> list[Node]:
-    """The results of a NumPy function registered in `graph/host.py`, of stated shapes and dtypes."""
+    """The results of a NumPy function registered in `graph/host.py`, of stated shapes and
+    dtypes.
+    """
     facts = tuple((tuple(shape), type_) for shape, type_ in outputs)
     node = Node("host", tuple(operands), (), dtypes.int64, (name, facts, arguments))
     return [Node("pick", (node,), shape, type_, (k,)) for k, (shape, type_) in enumerate(facts)]
 
 
-# --- arithmetic on nodes, so that bodies read as formulas ---------------------------------------------------------
+# --- arithmetic on nodes, so that bodies read as formulas -----------------------------------------
 
 
 def add(a: Operand, b: Operand) -> Node:
@@ -385,7 +410,9 @@ def div(a: Operand, b: Operand) -> Node:
 
 
 def fma(a: Operand, b: Operand, c: Operand) -> Node:
-    """a * b + c, rounded once where floats of 32 and 64 bits are multiplied (as PyTorch's vector code does)."""
+    """a * b + c, rounded once where floats of 32 and 64 bits are multiplied (as PyTorch's vector
+    code does).
+    """
     x, y, z = promote(a, b, c)
     if x.dtype in (dtypes.float32, dtypes.float64):
         return elementwise("fma", x, y, z)
@@ -400,14 +427,16 @@ def logical_not(x: Node) -> Node:
     return elementwise("logical_not", cast(x, dtypes.bool_))
 
 
-def _operator(function, swap: bool = False):  # type: ignore[no-untyped-def]
+def _operator(
+    function: Callable[[Any, Any], Node], swap: bool = False
+) -> Callable[[Any, Any], Node]:
     if swap:
         return lambda a, b: function(b, a)
     return lambda a, b: function(a, b)
 
 
 def _install_operators() -> None:
-    functions = {
+    functions: dict[str, Callable[[Any, Any], Node]] = {
         "add": add,
         "mul": mul,
         "truediv": div,
@@ -422,8 +451,8 @@ def _install_operators() -> None:
         setattr(Node, f"__r{name}__", _operator(function, swap=True))
     for name in ("lt", "le", "gt", "ge"):
         setattr(Node, f"__{name}__", lambda a, b, op=name: binary(op, a, b))
-    Node.__neg__ = negative  # type: ignore[attr-defined]
-    Node.__invert__ = logical_not  # type: ignore[attr-defined]
+    for name, unary in (("neg", negative), ("invert", logical_not)):
+        setattr(Node, f"__{name}__", unary)
 
 
 _install_operators()

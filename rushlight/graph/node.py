@@ -1,26 +1,33 @@
 """IR 1: a value of a program as an immutable node over other nodes.
 
-In: made by `graph/build.py` (the vocabulary) from inside op bodies. Out: read by the scheduler, the printer and the
-NumPy interpreter. Invariants: shapes are static; operands of an elementwise node have its shape already (broadcasting
-is an explicit `expand`); a node's elements are named by logical indices: where they lie in memory is decided later.
+In: made by `graph/build.py` (the vocabulary) from inside op bodies. Out: read by the scheduler, the
+printer and the NumPy interpreter. Invariants: shapes are static; operands of an elementwise node
+have its shape already (broadcasting is an explicit `expand`); a node's elements are named by
+logical indices: where they lie in memory is decided later.
 
 The vocabulary (`op`), beside the elementwise rows of `kernel/primitives.py`:
 
-    input      attributes (position, Layout | None)   a value from outside: storage, or an operand of an op's body
+    input      (position, Layout | None)        a value from outside: storage, or a body's operand
     scalar     (position,)                      a Python number that may differ from run to run
     const      (number,)                        a number that is part of the program
     iota       (axis,)                          int64 index along an axis
     cast, bitcast
     expand, reshape, permute (order), slice (starts, steps), pad (before, after, value)
     concat     (axis,)
-    strided    (own strides, strides, offset)   any view of the memory that the operand would have with its own strides
-    write      (strides, offset)                flat memory (operand 0) after operand 1 was stored through a view
-    reduce     (kind, axes)                     sum prod max min argmax argmin any all; reduced axes are dropped
+    strided    (own strides, strides, offset)   any view of the memory that the operand would have
+                                                with its own strides
+    write      (strides, offset)                flat memory (operand 0) after operand 1 was stored
+                                                through a view
+    reduce     (kind, axes)                     sum prod max min argmax argmin any all; reduced
+                                                axes are dropped
     scan       (kind, axis)                     cumulative sum prod max min, logcumsumexp
-    contract   (ContractionMap,)                sum of products of two operands over affine index maps
+    contract   (ContractionMap,)                sum of products of two operands over affine
+                                                index maps
     gather     operand 0 seen flat, read at int64 flat indices (operand 1), checked
-    scatter    (combine,)                       operand 0 seen flat; operand 2 combined in at flat indices operand 1
-    host       (function name, outputs, arguments)   a NumPy function over whole arrays; its results by `pick`
+    scatter    (combine,)                       operand 0 seen flat; operand 2 combined in at flat
+                                                indices operand 1
+    host       (function name, outputs,         a NumPy function over whole arrays; its results by
+               arguments)                       `pick`
     pick       (position,)
 """
 
@@ -29,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from ..base.dtype import dtype
 
@@ -37,9 +45,10 @@ from ..base.dtype import dtype
 class ContractionMap:
     """out[o...] = sum over r... of a[map(o, r)] * b[map(o, r)].
 
-    `loops`: the extents of all output loops, then of all reduction loops; the first `rank` are the output's shape.
-    `a`, `b`: for every dimension of the operand, (constant, ((loop, coefficient), ...)); all indices are in bounds.
-    `orders`: the orders of dimensions in memory, outermost first, that would suit a, b and the output (None: any).
+    `loops`: the extents of all output loops, then of all reduction loops; the first `rank` are the
+    output's shape. `a`, `b`: for every dimension of the operand, (constant, ((loop, coefficient),
+    ...)); all indices are in bounds. `orders`: the orders of dimensions in memory, outermost first,
+    that would suit a, b and the output (None: any).
     """
 
     loops: tuple[int, ...]
@@ -54,7 +63,10 @@ class ContractionMap:
 
 
 class Node:
-    """One value of a program. `weak` marks what stems from Python numbers alone (see base/promotion.py)."""
+    """One value of a program.
+
+    `weak` marks what stems from Python numbers alone (see base/promotion.py).
+    """
 
     __slots__ = ("attributes", "dtype", "inputs", "op", "shape", "weak")
 
@@ -64,7 +76,7 @@ class Node:
         inputs: tuple[Node, ...],
         shape: Sequence[int],
         dtype: dtype,
-        attributes: tuple = (),
+        attributes: tuple[Any, ...] = (),
         weak: bool = False,
     ) -> None:
         self.op = op
@@ -90,7 +102,9 @@ class Node:
 
 
 def ordered(roots: Sequence[Node]) -> list[Node]:
-    """All nodes that the roots need, operands before users; iterative, each once, in a deterministic order."""
+    """All nodes that the roots need, operands before users; iterative, each once, in a
+    deterministic order.
+    """
     done: set[int] = set()
     result: list[Node] = []
     stack: list[tuple[Node, Iterator[Node]]] = []

@@ -15,6 +15,7 @@ and every element of C is named by exactly one setting of the loops with c != 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +158,7 @@ def reach(spec: Contraction, operand: int) -> tuple[int, int]:
     The caller promises that both lie inside the buffer. With an empty loop nothing is touched
     and the highest lies one below the lowest.
     """
-    offsets = (spec.a_offset, spec.b_offset, spec.c_offset)
+    offsets: tuple[int, ...] = (spec.a_offset, spec.b_offset, spec.c_offset)
     offsets += tuple(step.offset for step in extra_buffers(spec))
     low = high = offsets[operand]
     if not spec.multiplications:
@@ -303,7 +304,8 @@ def interpret(spec: Contraction, buffers: list[Array], scalars: tuple[float, ...
     moved_b = [index for index, axis in enumerate(spec.axes) if axis.b != 0]
     a = _walk(_read(buffers[0], spec.dtype_a).astype(wide), spec, 0, spec.a_offset, moved_a)
     b = _walk(_read(buffers[1], spec.dtype_b).astype(wide), spec, 1, spec.b_offset, moved_b)
-    total = np.asarray(np.einsum(a, moved_a, b, moved_b, outer, optimize=True))
+    sublists: list[Any] = [a, moved_a, b, moved_b, outer]
+    total = np.asarray(np.einsum(*sublists, optimize=True))
     total = total.astype(spec.accumulator)
     result = buffers[2].copy()
     target = _walk(result, spec, 2, spec.c_offset, outer)
@@ -322,5 +324,5 @@ def interpret(spec: Contraction, buffers: list[Array], scalars: tuple[float, ...
         elif step.op == "relu":
             inputs.append(np.zeros((), total.dtype))
         total = _round(STEPS[step.op][1](*inputs), spec.dtype_c)
-    target[...] = encode_bfloat16(total) if spec.dtype_c == "bfloat16" else total
+    target[...] = encode_bfloat16(total.astype(np.float32)) if spec.dtype_c == "bfloat16" else total
     return result

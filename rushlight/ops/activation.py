@@ -1,8 +1,8 @@
 """Activation functions: elementwise non-linearities, each one node forward and one node backward.
 
-In: a floating tensor (a few take integers) and constants. Out: a tensor of the same shape and dtype. Invariant:
-a formula is computed in float32 for float16 and bfloat16 and rounded once, forward and backward.
-The sigmoid and tanh are in elementary.py, softmax in softmax.py.
+In: a floating tensor (a few take integers) and constants. Out: a tensor of the same shape and
+dtype. Invariant: a formula is computed in float32 for float16 and bfloat16 and rounded once,
+forward and backward. The sigmoid and tanh are in elementary.py, softmax in softmax.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from .registry import Scalar, Value, op
 
 
 def _masked(make: Any) -> list:
-    """Samples away from the kinks at 0, +-0.5, +-1 and +-3 (so that differences see one piece only)."""
+    """Samples away from the kinks at 0, +-0.5, +-1 and +-3 (so that differences see one piece
+    only).
+    """
     x = make(4, 6, low=-5, high=5)
     for kink in (0.0, 0.5, 1.0, 3.0):
         for sign in (-1.0, 1.0):
@@ -209,7 +211,9 @@ hardshrink.test(_masked, lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0))
 
 @op("torch Tensor", elementwise=True)
 def prelu(input: Value, weight: Value) -> Value:
-    """x where x > 0, weight * x elsewhere; one weight, or one for each channel (dimension 1). Follows `torch.prelu`.
+    """x where x > 0, weight * x elsewhere; one weight, or one for each channel (dimension 1).
+
+    Follows `torch.prelu`.
 
     RuntimeError where the number of weights is not that of the channels.
 
@@ -220,7 +224,8 @@ def prelu(input: Value, weight: Value) -> Value:
     require_kind("prelu_cpu", input)
     if input.dtype is not weight.dtype:
         raise RuntimeError(
-            f"prelu: Type promoting not supported. Got {input.dtype.name} and {weight.dtype.name}: cast one of them"
+            f"prelu: Type promoting not supported. Got {input.dtype.name} and "
+            f"{weight.dtype.name}: cast one of them"
         )
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1:
@@ -229,7 +234,8 @@ def prelu(input: Value, weight: Value) -> Value:
         )
     if weight.numel not in (1, channels):
         raise RuntimeError(
-            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel} and "
+            "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            f"{weight.numel} and "
             f"channel size = {channels}."
         )
     slope = b.reshape(weight, _channel_shape(input.ndim, weight.numel))
@@ -264,7 +270,9 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 @op("", inplace=True, elementwise=True)
 def elu(input: Value, alpha: Scalar = 1.0, scale: Scalar = 1.0, input_scale: Scalar = 1.0) -> Value:
-    """scale * x for x > 0, scale * alpha * (exp(input_scale * x) - 1) elsewhere (Clevert et al., arXiv 1511.07289)."""
+    """scale * x for x > 0, scale * alpha * (exp(input_scale * x) - 1) elsewhere (Clevert et al.,
+    arXiv 1511.07289).
+    """
     require_kind("elu_cpu", input)
     x = opmath(input)
     low = expm1(x * input_scale) * (alpha * scale)
@@ -297,7 +305,8 @@ def _(g, grad, input, alpha, scale, input_scale):  # type: ignore[no-untyped-def
 
 @op("torch", inplace=True, elementwise=True)
 def selu(input: Value) -> Value:
-    """elu with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al., arXiv 1706.02515).
+    """elu with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al., arXiv
+    1706.02515).
 
     Follows `torch.selu`.
 
@@ -315,7 +324,9 @@ def _(g, input):  # type: ignore[no-untyped-def]
 
 @op("torch", inplace=True, elementwise=True)
 def celu(input: Value, alpha: Scalar = 1.0) -> Value:
-    """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron, arXiv 1704.07483). Follows `torch.celu`.
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron, arXiv 1704.07483).
+
+    Follows `torch.celu`.
 
     >>> import rushlight as rl
     >>> rl.celu(rl.tensor([1.]))
@@ -508,7 +519,8 @@ def _gelu_kind(approximate: str) -> bool:
 def gelu(input: Value, approximate: str = "none") -> Value:
     """x Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, arXiv 1606.08415).
 
-    approximate="tanh": 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). RuntimeError for another word.
+    approximate="tanh": 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). RuntimeError for another
+    word.
     """
     require_kind("GeluKernelImpl", input)
     x = opmath(input)

@@ -1,8 +1,10 @@
-"""Arithmetic of one and two tensors: signs, rounding, division with remainders, powers, extremes, mixtures.
+"""Arithmetic of one and two tensors: signs, rounding, division with remainders, powers, extremes,
+mixtures.
 
-In: tensors (and numbers) that broadcast. Out: a tensor of their common dtype and shape. Invariant: an operand's
-gradient is right at every point where a derivative exists, and PyTorch's choice where it does not.
-Sums, differences, products and quotients are in core.py, comparisons and bits in comparison.py.
+In: tensors (and numbers) that broadcast. Out: a tensor of their common dtype and shape. Invariant:
+an operand's gradient is right at every point where a derivative exists, and PyTorch's choice where
+it does not. Sums, differences, products and quotients are in core.py, comparisons and bits in
+comparison.py.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from .common import (
     conjugate,
     one,
     opmath,
-    refuse_complex,
     require_kind,
     require_same_dtype,
     two,
@@ -33,7 +33,7 @@ from .elementary import (
     log,
     trunc,
 )
-from .registry import Op, Scalar, Value, op
+from .registry import Scalar, Value, op
 
 # --- signs --------------------------------------------------------------------------------------
 
@@ -68,7 +68,8 @@ def sign(input: Value) -> Value:
     """
     if input.dtype.is_complex:
         raise NotImplementedError(
-            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use "
+            "torch.sgn instead."
         )
     return input if input.dtype is dtypes.bool_ else b.elementwise("sign", input)
 
@@ -106,7 +107,9 @@ sgn.test(one(), np.sign)
 
 @op("torch Tensor", elementwise=True)
 def angle(input: Value) -> Value:
-    """The argument of a complex number, in radians; of a real one 0 or pi (NaN stays). Follows `torch.angle`.
+    """The argument of a complex number, in radians; of a real one 0 or pi (NaN stays).
+
+    Follows `torch.angle`.
 
     >>> import rushlight as rl
     >>> rl.angle(rl.tensor([1., -1.]))
@@ -138,7 +141,9 @@ angle.test(one(), np.angle)
 
 @op("torch Tensor special", inplace=True, elementwise=True)
 def round(input: Value, decimals: int = 0) -> Value:
-    """The nearest multiple of 10^-decimals, halves to even; the gradient is zero. Follows `torch.round`.
+    """The nearest multiple of 10^-decimals, halves to even; the gradient is zero.
+
+    Follows `torch.round`.
 
     Integers stay as they are. NotImplementedError for bools and complex tensors.
 
@@ -228,7 +233,9 @@ trunc_divide.test(two(0.6, 5), lambda x, y: np.trunc(x / y))
 
 @op("torch Tensor", inplace=True, elementwise=True)
 def remainder(input: Value, other: Value) -> Value:
-    """input - other * floor(input / other): Python's `%`, with the sign of `other`. Follows `torch.remainder`.
+    """input - other * floor(input / other): Python's `%`, with the sign of `other`.
+
+    Follows `torch.remainder`.
 
     RuntimeError (ZeroDivisionError) where an integer is divided by zero.
 
@@ -251,7 +258,9 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
 
 @op("torch Tensor", inplace=True, elementwise=True)
 def fmod(input: Value, other: Value) -> Value:
-    """input - other * trunc(input / other): C's `fmod`, with the sign of `input`. Follows `torch.fmod`.
+    """input - other * trunc(input / other): C's `fmod`, with the sign of `input`.
+
+    Follows `torch.fmod`.
 
     RuntimeError (ZeroDivisionError) where an integer is divided by zero.
 
@@ -272,7 +281,10 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
     return -(g * trunc_divide(input, other))
 
 
-_dividends = lambda make: [((make(3, 4, low=-7, high=7), make(4, low=1.3, high=2.4)), {})]
+def _dividends(make: Callable) -> list:
+    return [((make(3, 4, low=-7, high=7), make(4, low=1.3, high=2.4)), {})]
+
+
 remainder.test(_dividends, np.remainder)
 fmod.test(_dividends, np.fmod)
 
@@ -332,7 +344,9 @@ FIXED_POWERS = frozenset(_FIXED_POWERS)
 
 @op("", inplace=True, elementwise=True, grad_name="PowBackward0")
 def pow_fixed(input: Value, exponent: float) -> Value:
-    """input to a power that is part of the program (one of FIXED_POWERS): products and roots instead of `pow`."""
+    """input to a power that is part of the program (one of FIXED_POWERS): products and roots
+    instead of `pow`.
+    """
     return b.cast(_FIXED_POWERS[exponent](opmath(input)), input.dtype)
 
 
@@ -348,149 +362,6 @@ def _(g, input, exponent):  # type: ignore[no-untyped-def]
 pow_fixed.test(
     lambda make: [((make(3, 4, low=0.3, high=2), power), {}) for power in sorted(FIXED_POWERS)],
     np.power,
-)
-
-# --- the larger and the smaller -----------------------------------------------------------------
-
-
-def _extreme(
-    name: str,
-    primitive: str,
-    share: Callable,
-    reference: Callable,
-    words: str,
-    example: str,
-    equal: str,
-) -> Op:
-    """A row that chooses one of two operands; `share(x, y)` is the part of the gradient that x gets (y gets the rest)."""
-
-    def body(input: Value, other: Value) -> Value:
-        refuse_complex(name, b.as_node(input), b.as_node(other))
-        return b.binary(primitive, input, other)
-
-    body.__name__ = name
-    body.__annotations__ = {"input": "Value", "other": "Value", "return": "Value"}
-    body.__doc__ = f"""{words} Follows `torch.{name}`.
-
-    Where the operands are equal {equal}. RuntimeError for complex tensors.
-
-    >>> import rushlight as rl
-    >>> rl.{name}(rl.tensor([1., 5.]), rl.tensor([3., 4.]))
-    tensor([{example}])
-    """
-    row = op("torch Tensor", elementwise=True)(body)
-
-    @row.vjp("input")
-    def _(g, input, other):  # type: ignore[no-untyped-def]
-        return g * share(input, other)
-
-    @row.vjp("other")
-    def _(g, input, other):  # type: ignore[no-untyped-def]
-        return g * (1.0 - share(input, other))
-
-    row.test(two(), reference)
-    return row
-
-
-def _halved(x: Any, chosen: Any, y: Any) -> Any:
-    """1 where x is chosen, 1/2 where both are equal, 0 elsewhere."""
-    return where(x == y, 0.5, where(chosen, 1.0, 0.0))
-
-
-def _first(chosen: Any, y: Any) -> Any:
-    """1 where x is chosen or y is NaN, 0 elsewhere."""
-    return where(chosen | (y != y), 1.0, 0.0)
-
-
-_HALF, _FIRST = "each gets half of the gradient", "the first gets the gradient"
-maximum = _extreme(
-    "maximum",
-    "maximum",
-    lambda x, y: _halved(x, ~(x < y), y),
-    np.maximum,
-    "The larger of two numbers; NaN where either is.",
-    "3., 5.",
-    _HALF,
-)
-minimum = _extreme(
-    "minimum",
-    "minimum",
-    lambda x, y: _halved(x, ~(x > y), y),
-    np.minimum,
-    "The smaller of two numbers; NaN where either is.",
-    "1., 4.",
-    _HALF,
-)
-fmax = _extreme(
-    "fmax",
-    "fmax",
-    lambda x, y: _first(x >= y, y),
-    np.fmax,
-    "The larger of two numbers; a number where the other is NaN.",
-    "3., 5.",
-    _FIRST,
-)
-fmin = _extreme(
-    "fmin",
-    "fmin",
-    lambda x, y: _first(x <= y, y),
-    np.fmin,
-    "The smaller of two numbers; a number where the other is NaN.",
-    "1., 4.",
-    _FIRST,
-)
-
-
-@op("", inplace=True, elementwise=True)
-def clamp(input: Value, min: Value | None = None, max: Value | None = None) -> Value:
-    """min(max(x, min), max): `max` wins where min > max, and NaN stays NaN. Bounds are numbers or tensors."""
-    if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    bounds = [x for x in (min, max) if x is not None]
-    if input.dtype.is_complex:
-        raise NotImplementedError("clamp is not supported for complex types")
-    result = b.cast(input, b.promoted_dtype(input, *bounds))
-    if min is not None:
-        result = b.binary("maximum", result, min)
-    if max is not None:
-        result = b.binary("minimum", result, max)
-    return result
-
-
-@clamp.vjp("input")
-def _(g, input, min, max):  # type: ignore[no-untyped-def]
-    if min is None:
-        inside = input <= max
-    elif max is None:
-        inside = input >= min
-    else:
-        inside = (input >= min) & (input <= max)
-    return where(inside, g, 0)
-
-
-@clamp.vjp("min")
-def _(g, input, min, max):  # type: ignore[no-untyped-def]
-    below = input < min
-    return where(below if max is None else below & (min < max), g, 0)
-
-
-@clamp.vjp("max")
-def _(g, input, min, max):  # type: ignore[no-untyped-def]
-    above = input > max
-    return where(above if min is None else above | (min > max), g, 0)
-
-
-def _clamp_reference(x: np.ndarray, min: Any = None, max: Any = None) -> np.ndarray:
-    return np.clip(x, min, max)
-
-
-clamp.test(
-    lambda make: [
-        ((make(3, 4), -0.5, 1.0), {}),
-        ((make(3, 4),), {"max": 0.3}),
-        ((make(3, 4), make(4, low=-1, high=0), make(3, 1, low=0, high=1)), {}),
-    ],
-    _clamp_reference,
 )
 
 # --- mixtures -----------------------------------------------------------------------------------
@@ -569,7 +440,9 @@ def _(g, tensor1, value):  # type: ignore[no-untyped-def]
 
 @op("torch Tensor", inplace=True, elementwise=True)
 def addcdiv(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) -> Value:
-    """input + value * tensor1 / tensor2, rounded once; RuntimeError for integers. Follows `torch.addcdiv`.
+    """input + value * tensor1 / tensor2, rounded once; RuntimeError for integers.
+
+    Follows `torch.addcdiv`.
 
     >>> import rushlight as rl
     >>> rl.addcdiv(rl.tensor([1.]), rl.tensor([3.]), rl.tensor([2.]), value=2)
@@ -577,7 +450,8 @@ def addcdiv(input: Value, tensor1: Value, tensor2: Value, *, value: Scalar = 1) 
     """
     if b.promoted_dtype(tensor1, tensor2).kind in ("int", "bool"):
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported: use input + value * torch.trunc(tensor1 / tensor2) "
+            "Integer division with addcdiv is no longer supported: use input + value * "
+            "torch.trunc(tensor1 / tensor2) "
             "for the historic meaning, or make one of the operands floating"
         )
     x, first, second = (opmath(v) for v in b.promote(input, tensor1, tensor2))

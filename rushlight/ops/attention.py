@@ -1,8 +1,8 @@
 """Attention: softmax(Q K^T * scale + mask) V.
 
-In: query (..., L, E), key (..., S, E), value (..., S, V), leading dimensions broadcasting. Out: (..., L, V). Invariants: scores and
-their softmax are float32 for float16 and bfloat16; a query that sees nothing gets zeros; the weights are
-worked out again for the gradient instead of being kept.
+In: query (..., L, E), key (..., S, E), value (..., S, V), leading dimensions broadcasting. Out:
+(..., L, V). Invariants: scores and their softmax are float32 for float16 and bfloat16; a query that
+sees nothing gets zeros; the weights are worked out again for the gradient instead of being kept.
 """
 
 from __future__ import annotations
@@ -42,13 +42,17 @@ def _weights(query: Node, key: Node, mask: Node | None, scale: Node, is_causal: 
         return scores
     largest = b.reduce("max", scores, -1, True)
     seen = b.logical_not(b.binary("eq", largest, b.const(float("-inf"), wide)))
-    powers = b.elementwise("exp", b.binary("sub", scores, b.where(seen, largest, b.const(0.0, wide))))
+    powers = b.elementwise(
+        "exp", b.binary("sub", scores, b.where(seen, largest, b.const(0.0, wide)))
+    )
     total = b.reduce("sum", powers, -1, True)
     return b.div(powers, b.where(seen, total, b.const(1.0, wide)))
 
 
 @op("", grad_name="SafeSoftmaxBackward0")
-def attention_weights(query: Value, key: Value, attn_mask: Value | None, scale: Scalar, is_causal: bool) -> Value:
+def attention_weights(
+    query: Value, key: Value, attn_mask: Value | None, scale: Scalar, is_causal: bool
+) -> Value:
     """softmax(Q K^T * scale + mask) over the keys, (..., L, S), in the dtype of the query."""
     return b.cast(_weights(query, key, attn_mask, scale, is_causal), query.dtype)
 
@@ -72,9 +76,18 @@ def _(g, out, query, key, attn_mask, scale):  # type: ignore[no-untyped-def]
 
 @op("", grad_name="ScaledDotProductAttentionBackward0")
 def attention(
-    query: Value, key: Value, value: Value, attn_mask: Value | None, kept: Value | None, keep: Scalar, scale: Scalar, is_causal: bool
-) -> Value:  # fmt: skip
-    """softmax(Q K^T * scale + mask) V; weights where `kept` (a dropout mask) is unset count nothing, the rest 1 / keep."""
+    query: Value,
+    key: Value,
+    value: Value,
+    attn_mask: Value | None,
+    kept: Value | None,
+    keep: Scalar,
+    scale: Scalar,
+    is_causal: bool,
+) -> Value:
+    """softmax(Q K^T * scale + mask) V; weights where `kept` (a dropout mask) is unset count
+    nothing, the rest 1 / keep.
+    """
     require_one_dtype("scaled_dot_product_attention", query, key)
     require_one_dtype("scaled_dot_product_attention", query, value)
     weights = b.cast(_weights(query, key, attn_mask, scale, is_causal), query.dtype)
@@ -92,14 +105,18 @@ def _(g, query, key, value, attn_mask, kept, keep, scale, is_causal):  # type: i
     to_weights = product_gradient(g, value, left, right, out, weights.shape)
     if kept is not None:
         to_weights = apply_dropout(to_weights, kept, keep)
-    to_query, to_key, to_mask = _towards_scores(softmax_backward(to_weights, weights, -1), query, key, attn_mask, scale)
+    to_query, to_key, to_mask = _towards_scores(
+        softmax_backward(to_weights, weights, -1), query, key, attn_mask, scale
+    )
     return to_query, to_key, to_value, to_mask
 
 
-# --- references ---------------------------------------------------------------------------------------------------
+# --- references ---------------------------------------------------------------------------------
 
 
-def _numpy_weights(q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, scale: float, is_causal: bool) -> np.ndarray:
+def _numpy_weights(
+    q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, scale: float, is_causal: bool
+) -> np.ndarray:
     scores = q @ np.swapaxes(k, -1, -2) * scale
     if is_causal:
         scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
@@ -109,20 +126,37 @@ def _numpy_weights(q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, scale:
     return powers / np.maximum(powers.sum(-1, keepdims=True), 1e-300)
 
 
-def _numpy_attention(q: Any, k: Any, v: Any, mask: Any, kept: Any, keep: float, scale: float, is_causal: bool) -> np.ndarray:
+def _numpy_attention(
+    q: Any, k: Any, v: Any, mask: Any, kept: Any, keep: float, scale: float, is_causal: bool
+) -> np.ndarray:
     weights = _numpy_weights(q, k, mask, scale, is_causal)
     return (weights if kept is None else weights * kept / keep) @ v
 
 
 attention_weights.test(
-    lambda make: [((make(2, 3, 4), make(2, 5, 4), None, 0.5, False), {}), ((make(3, 4), make(3, 4), make(3, 3), 0.7, True), {}),
-                  ((make(2, 3, 4), make(2, 5, 4), make(3, 5, dtype=bool), 0.5, False), {})],
+    lambda make: [
+        ((make(2, 3, 4), make(2, 5, 4), None, 0.5, False), {}),
+        ((make(3, 4), make(3, 4), make(3, 3), 0.7, True), {}),
+        ((make(2, 3, 4), make(2, 5, 4), make(3, 5, dtype=bool), 0.5, False), {}),
+    ],
     _numpy_weights,
-)  # fmt: skip
+)
 attention.test(
     lambda make: [
         ((make(2, 3, 4), make(2, 5, 4), make(2, 5, 3), None, None, 1.0, 0.5, False), {}),
-        ((make(2, 1, 3, 4), make(3, 5, 4), make(3, 5, 2), make(3, 5), make(2, 3, 3, 5, dtype=bool), 0.7, 0.5, False), {}),
+        (
+            (
+                make(2, 1, 3, 4),
+                make(3, 5, 4),
+                make(3, 5, 2),
+                make(3, 5),
+                make(2, 3, 3, 5, dtype=bool),
+                0.7,
+                0.5,
+                False,
+            ),
+            {},
+        ),
         ((make(3, 4), make(3, 4), make(3, 4), make(3, 3, dtype=bool), None, 1.0, 0.5, True), {}),
     ],
     _numpy_attention,

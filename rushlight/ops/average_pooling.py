@@ -1,7 +1,8 @@
 """Average pooling over windows, plain and adaptive, and the gradients, which are linear like it.
 
-In: (N, C, spatial...) or (C, spatial...). Out: the means of the windows. Invariants: the mean's divisor depends on the
-place of a window alone (windows may stick out of the padded plane); sums are taken in float32 for float16 and bfloat16.
+In: (N, C, spatial...) or (C, spatial...). Out: the means of the windows. Invariants: the mean's
+divisor depends on the place of a window alone (windows may stick out of the padded plane); sums are
+taken in float32 for float16 and bfloat16.
 """
 
 from __future__ import annotations
@@ -18,15 +19,32 @@ from ..graph.node import ContractionMap, Node
 from .common import opmath
 from .pooling import FUSED, adaptive_size, even_window
 from .registry import Op, Value, op
-from .windows import Sizes, Window, fixed, lead_strides, line, margins, require_spatial, tap, unwindow, window
+from .windows import (
+    Sizes,
+    Window,
+    averaged_strides,
+    fixed,
+    line,
+    margins,
+    require_spatial,
+    tap,
+    unwindow,
+    window,
+)
 
-Divisor = tuple[bool, int | None]  # whether padding counts, and what replaces the number of elements
+Divisor = tuple[
+    bool, int | None
+]  # whether padding counts, and what replaces the number of elements
 
 
 def _passes(w: Window) -> list[tuple[int, Window]]:
     """(first dimension, window): all at once for small windows, else dimension by dimension."""
     rank = len(w.kernel)
-    return [(-rank, w)] if prod(w.kernel) <= FUSED else [(d - rank, w.only(d)) for d in range(rank - 1, -1, -1)]
+    return (
+        [(-rank, w)]
+        if prod(w.kernel) <= FUSED
+        else [(d - rank, w.only(d)) for d in range(rank - 1, -1, -1)]
+    )
 
 
 def _moved(x: Node, first: int, count: int) -> Node:
@@ -38,7 +56,9 @@ def _sums(x: Node, w: Window) -> Node:
     if set(w.result) == {1}:  # one window
         lead = x.ndim - len(w.kernel)
         inside = [min(n, k - p[0]) for n, k, p in zip(x.shape[lead:], w.kernel, w.padding)]
-        return b.reduce("sum", b.slice_(x, [0] * x.ndim, (*x.shape[:lead], *inside)), range(lead, x.ndim), True)
+        return b.reduce(
+            "sum", b.slice_(x, [0] * x.ndim, (*x.shape[:lead], *inside)), range(lead, x.ndim), True
+        )
     for first, part in _passes(w):
         count = len(part.kernel)
         padded = margins(_moved(x, first, count), part)
@@ -62,7 +82,9 @@ def _divided(x: Node, size: Sizes, w: Window, divisor: Divisor) -> Node:
         return b.div(x, float(override))
     total: Node | float = 1.0
     for d, (n, k, s, (p, _), m) in enumerate(zip(size, w.kernel, w.stride, w.padding, w.result)):
-        own = p if counts_padding else 0  # where elements that count begin and end, in the unpadded plane
+        own = (
+            p if counts_padding else 0
+        )  # where elements that count begin and end, in the unpadded plane
         counts = {min(i * s - p + k, n + own) - max(i * s - p, -own) for i in range(m)}
         if len(counts) == 1:
             total = b.mul(total, float(counts.pop()))
@@ -74,17 +96,21 @@ def _divided(x: Node, size: Sizes, w: Window, divisor: Divisor) -> Node:
     return b.div(x, total)
 
 
-@op("", grad_name="AvgPoolBackward0", strides=lead_strides)
+@op("", grad_name="AvgPoolBackward0", strides=averaged_strides)
 def window_mean(input: Value, way: tuple, divisor: tuple) -> Value:
-    """The mean of every window over the last dimensions; `divisor` is (padding counts, override or None)."""
+    """The mean of every window over the last dimensions; `divisor` is (padding counts, override or
+    None).
+    """
     w = Window(*way)
     size = tuple(input.shape[input.ndim - len(w.kernel) :])
     return b.cast(_divided(_sums(opmath(input), w), size, w, divisor), input.dtype)
 
 
-@op("", grad_name="AvgPoolBackward0", strides=lead_strides)
+@op("", grad_name="AvgPoolBackward0", strides=averaged_strides)
 def window_mean_backward(grad: Value, size: tuple, way: tuple, divisor: tuple) -> Value:
-    """The gradient of `window_mean`: every window's gradient, divided alike, given to each of its elements."""
+    """The gradient of `window_mean`: every window's gradient, divided alike, given to each of its
+    elements.
+    """
     w = Window(*way)
     return b.cast(_spread(_divided(opmath(grad), size, w, divisor), size, w), grad.dtype)
 
@@ -99,17 +125,28 @@ def _(g, way, divisor):  # type: ignore[no-untyped-def]
     return window_mean(g, way, divisor)
 
 
-def _way(name: str, rank: int, shape: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool) -> Window:
+def _way(
+    name: str, rank: int, shape: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool
+) -> Window:
     given = (fixed(kernel_size), fixed(stride), fixed(padding))
-    return window(name, tuple(shape[len(shape) - rank :]), *given, 1, ceil_mode, shape[len(shape) - rank - 1])
+    return window(
+        name, tuple(shape[len(shape) - rank :]), *given, 1, ceil_mode, shape[len(shape) - rank - 1]
+    )
 
 
 def _average_row(rank: int) -> Op:
     """avg_pool2d or avg_pool3d."""
     name = f"avg_pool{rank}d"
 
-    def body(input: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-             count_include_pad: bool = True, divisor_override: int | None = None) -> Value:  # fmt: skip
+    def body(
+        input: Value,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Value:
         if divisor_override == 0:
             raise RuntimeError(f"divisor must be not zero: {name} got divisor_override=0")
         require_spatial(name, input, rank)
@@ -117,23 +154,39 @@ def _average_row(rank: int) -> Op:
         return window_mean(input, way, (count_include_pad, divisor_override))
 
     body.__name__ = name
-    body.__doc__ = _AVERAGE.format(name=name, rank=rank, example=", ".join(["1", "2", *["4"] * rank]), result=", 2" * rank)
-    row = op("torch nn.functional", strides=lead_strides, grad_name=f"AvgPool{rank}DBackward0")(body)
+    body.__doc__ = _AVERAGE.format(
+        name=name, rank=rank, example=", ".join(["1", "2", *["4"] * rank]), result=", 2" * rank
+    )
+    row = op("torch nn.functional", strides=averaged_strides, grad_name=f"AvgPool{rank}DBackward0")(
+        body
+    )
 
     @row.vjp("input")
-    def _(g, input_layout, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):  # type: ignore[no-untyped-def]
+    def _(
+        g,
+        input_layout,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    ):  # type: ignore[no-untyped-def]
         way = _way(name, rank, input_layout.shape, kernel_size, stride, padding, ceil_mode)
-        return window_mean_backward(g, input_layout.shape[-rank:], way, (count_include_pad, divisor_override))
+        return window_mean_backward(
+            g, input_layout.shape[-rank:], way, (count_include_pad, divisor_override)
+        )
 
     return row
 
 
 _AVERAGE = """The mean of every {rank}-d window.
 
-    Shapes: (N, C, spatial...) or (C, spatial...); each length becomes (n + 2 padding - k) / stride + 1, rounded down (up with
-    ceil_mode, if the last window begins inside). Zeros of the padding count unless count_include_pad is False;
-    divisor_override replaces the number of elements. Errors: RuntimeError for sizes that do not fit,
-    NotImplementedError for integers. Follows `torch.nn.functional.{name}`.
+    Shapes: (N, C, spatial...) or (C, spatial...); each length becomes (n + 2 padding - k) / stride
+    + 1, rounded down (up with ceil_mode, if the last window begins inside). Zeros of the padding
+    count unless count_include_pad is False; divisor_override replaces the number of elements.
+    Errors: RuntimeError for sizes that do not fit, NotImplementedError for integers. Follows
+    `torch.nn.functional.{name}`.
 
     >>> import rushlight as rl
     >>> rl.nn.functional.{name}(rl.ones({example}), 2).shape
@@ -142,8 +195,14 @@ _AVERAGE = """The mean of every {rank}-d window.
 
 
 @op("torch nn.functional", grad_name="AvgPool1DBackward0")
-def avg_pool1d(input: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True) -> Value:  # fmt: skip
+def avg_pool1d(
+    input: Value,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Value:
     require_spatial("avg_pool1d", input, 1)
     way = _way("avg_pool1d", 1, input.shape, kernel_size, stride, padding, ceil_mode)
     return window_mean(input, way, (count_include_pad, None))
@@ -159,11 +218,13 @@ avg_pool1d.__doc__ = _AVERAGE.format(name="avg_pool1d", rank=1, example="1, 2, 4
 avg_pool2d, avg_pool3d = map(_average_row, (2, 3))
 
 
-# --- adaptive -----------------------------------------------------------------------------------------------------
+# --- adaptive -----------------------------------------------------------------------------------
 
 
 def _mixing(count: int, length: int, like: Node) -> Node:
-    """The matrix [count, length] of means over floor(i L / n) .. ceil((i + 1) L / n), in the dtype of a node."""
+    """The matrix [count, length] of means over floor(i L / n) .. ceil((i + 1) L / n), in the dtype
+    of a node.
+    """
     i, at = b.iota((count, length), 0), b.iota((count, length), 1)
     # floor(i L / n) <= j and j < ceil((i + 1) L / n), without dividing
     begun = b.binary("lt", b.mul(i, length), b.mul(b.add(at, 1), count))
@@ -178,7 +239,11 @@ def _mixed(x: Node, axis: int, matrix: Node, transposed: bool) -> Node:
     loops = (*(count if d == axis else n for d, n in enumerate(x.shape)), x.shape[axis])
     own = tuple((0, ((x.ndim if d == axis else d, 1),)) for d in range(x.ndim))
     rows, columns = (0, ((axis, 1),)), (0, ((x.ndim, 1),))
-    return b.contract(x, matrix, ContractionMap(loops, x.ndim, own, (columns, rows) if transposed else (rows, columns)))
+    return b.contract(
+        x,
+        matrix,
+        ContractionMap(loops, x.ndim, own, (columns, rows) if transposed else (rows, columns)),
+    )
 
 
 def _uneven(x: Node, sizes: Sizes, transposed: bool) -> Node:
@@ -192,7 +257,9 @@ def _uneven(x: Node, sizes: Sizes, transposed: bool) -> Node:
 
 @op("", grad_name="AdaptiveAvgPoolBackward0")
 def uneven_mean(input: Value, sizes: tuple) -> Value:
-    """The means of adaptive windows that differ in length: one small matrix product for each dimension."""
+    """The means of adaptive windows that differ in length: one small matrix product for each
+    dimension.
+    """
     return _uneven(input, sizes, False)
 
 
@@ -225,20 +292,24 @@ def _adaptive_row(rank: int) -> Op:
     body.__name__ = name
     body.__doc__ = f"""The means of windows so chosen that the result has `output_size`.
 
-    Window i of n over a length L is floor(i L / n) .. ceil((i + 1) L / n). Shapes: (N, C, spatial...) or
-    (C, spatial...) -> (N, C, *output_size). Follows `torch.nn.functional.{name}`.
+    Window i of n over a length L is floor(i L / n) .. ceil((i + 1) L / n). Shapes: (N, C,
+    spatial...) or (C, spatial...) -> (N, C, *output_size). Follows `torch.nn.functional.{name}`.
 
     >>> import rushlight as rl
-    >>> rl.nn.functional.{name}(rl.ones({', '.join(['1', '2', *['5'] * rank])}), 3).shape
-    torch.Size([1, 2{', 3' * rank}])
+    >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["5"] * rank])}), 3).shape
+    torch.Size([1, 2{", 3" * rank}])
     """
-    row = op("torch", strides=lead_strides, grad_name=f"AdaptiveAvgPool{rank}DBackward0")(body)
+    row = op("torch", strides=averaged_strides, grad_name=f"AdaptiveAvgPool{rank}DBackward0")(body)
 
     @row.vjp("input")
     def _(g, input_layout):  # type: ignore[no-untyped-def]
         size, sizes = input_layout.shape[-rank:], g.shape[-rank:]
         w = even_window(tuple(size), tuple(sizes))
-        return uneven_mean_backward(g, size) if w is None else window_mean_backward(g, size, w, (True, None))
+        return (
+            uneven_mean_backward(g, size)
+            if w is None
+            else window_mean_backward(g, size, w, (True, None))
+        )
 
     return row
 
@@ -246,18 +317,32 @@ def _adaptive_row(rank: int) -> Op:
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_row, (1, 2, 3))
 
 
-# --- references ---------------------------------------------------------------------------------------------------
+# --- references ---------------------------------------------------------------------------------
 
 
-def _numpy_average(x: np.ndarray, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-                   count_include_pad: bool = True, divisor_override: int | None = None, *, rank: int = 2) -> np.ndarray:  # fmt: skip
+def _numpy_average(
+    x: np.ndarray,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    rank: int = 2,
+) -> np.ndarray:
     """Window by window."""
     size, lead = x.shape[-rank:], x.shape[:-rank]
     w = window("reference", size, kernel_size, stride, padding, 1, ceil_mode)
     made = np.empty((*lead, *w.result))
     for at in np.ndindex(*made.shape):
-        spans = [(i * s - p[0], i * s - p[0] + k, p[0], n) for i, s, p, k, n in zip(at[len(lead) :], w.stride, w.padding, w.kernel, size)]
-        part = x[at[: len(lead)]][tuple(slice(max(start, 0), min(end, n)) for start, end, _, n in spans)]
+        spans = [
+            (i * s - p[0], i * s - p[0] + k, p[0], n)
+            for i, s, p, k, n in zip(at[len(lead) :], w.stride, w.padding, w.kernel, size)
+        ]
+        part = x[at[: len(lead)]][
+            tuple(slice(max(start, 0), min(end, n)) for start, end, _, n in spans)
+        ]
         padded = prod(min(end, n + p) - start for start, end, p, n in spans)
         made[at] = part.sum() / (divisor_override or (padded if count_include_pad else part.size))
     return made
@@ -268,7 +353,9 @@ def _numpy_adaptive(x: np.ndarray, output_size: Any, *, rank: int = 2) -> np.nda
     size, lead = x.shape[-rank:], x.shape[:-rank]
     made = np.empty((*lead, *sizes))
     for at in np.ndindex(*made.shape):
-        spans = [slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at[len(lead) :], size, sizes)]
+        spans = [
+            slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at[len(lead) :], size, sizes)
+        ]
         made[at] = x[at[: len(lead)]][tuple(spans)].mean()
     return made
 
@@ -288,23 +375,42 @@ def _transposed_of(function: Any, size: Sizes) -> Any:
 
 
 _WAY = window("avg_pool2d", (6, 5), 3, 2, 1, 1, True)
-for _rank, (_row, _adaptive) in enumerate(((avg_pool1d, adaptive_avg_pool1d), (avg_pool2d, adaptive_avg_pool2d), (avg_pool3d, adaptive_avg_pool3d)), 1):
+for _rank, (_row, _adaptive) in enumerate(
+    (
+        (avg_pool1d, adaptive_avg_pool1d),
+        (avg_pool2d, adaptive_avg_pool2d),
+        (avg_pool3d, adaptive_avg_pool3d),
+    ),
+    1,
+):
     _row.test(
         lambda make, own=(7, 5, 4)[:_rank]: [
-            ((make(2, 3, *own), 3, 2, 1), {"ceil_mode": True}), ((make(3, *own), 2), {}), ((make(1, 2, *own), 3, 2, 1, False, False), {}),
+            ((make(2, 3, *own), 3, 2, 1), {"ceil_mode": True}),
+            ((make(3, *own), 2), {}),
+            ((make(1, 2, *own), 3, 2, 1, False, False), {}),
         ],
         lambda *a, rank=_rank, **k: _numpy_average(*a, rank=rank, **k),
-    )  # fmt: skip
+    )
     _adaptive.test(
-        lambda make, own=(7, 6, 4)[:_rank]: [((make(2, 3, *own), 3), {}), ((make(3, *own), 1), {}), ((make(1, 1, *own), own), {})],
+        lambda make, own=(7, 6, 4)[:_rank]: [
+            ((make(2, 3, *own), 3), {}),
+            ((make(3, *own), 1), {}),
+            ((make(1, 1, *own), own), {}),
+        ],
         lambda x, n, rank=_rank: _numpy_adaptive(x, n, rank=rank),
     )
-window_mean.test(lambda make: [((make(2, 3, 6, 5), _WAY, (False, None)), {})],
-                 lambda x, way, divisor: _numpy_average(x, 3, 2, 1, True, False))  # fmt: skip
+window_mean.test(
+    lambda make: [((make(2, 3, 6, 5), _WAY, (False, None)), {})],
+    lambda x, way, divisor: _numpy_average(x, 3, 2, 1, True, False),
+)
 window_mean_backward.test(
     lambda make: [((make(1, 2, *_WAY.result), (6, 5), _WAY, (True, None)), {})],
-    lambda g, size, way, divisor: _transposed_of(lambda x: _numpy_average(x, 3, 2, 1, True), size)(g),
+    lambda g, size, way, divisor: _transposed_of(lambda x: _numpy_average(x, 3, 2, 1, True), size)(
+        g
+    ),
 )
 uneven_mean.test(lambda make: [((make(2, 7, 5), (3, 4)), {})], _numpy_adaptive)
-uneven_mean_backward.test(lambda make: [((make(2, 3, 4), (7, 5)), {})],
-                          lambda g, size: _transposed_of(lambda x: _numpy_adaptive(x, (3, 4)), size)(g))  # fmt: skip
+uneven_mean_backward.test(
+    lambda make: [((make(2, 3, 4), (7, 5)), {})],
+    lambda g, size: _transposed_of(lambda x: _numpy_adaptive(x, (3, 4)), size)(g),
+)

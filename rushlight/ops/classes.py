@@ -1,8 +1,10 @@
-"""Losses over classes: negative log likelihood and cross entropy, each one node forward and one backward.
+"""Losses over classes: negative log likelihood and cross entropy, each one node forward and one
+backward.
 
-In: scores (C), (N, C) or (N, C, d1, ...), and for each position a class index, or (cross entropy) probabilities
-of the shape of the scores. Out: one loss for each position, or their weighted mean or sum. Invariants: positions whose
-target is `ignore_index` count for nothing, whatever their scores; an index outside [0, C) raises when the program runs.
+In: scores (C), (N, C) or (N, C, d1, ...), and for each position a class index, or (cross entropy)
+probabilities of the shape of the scores. Out: one loss for each position, or their weighted mean or
+sum. Invariants: positions whose target is `ignore_index` count for nothing, whatever their scores;
+an index outside [0, C) raises when the program runs.
 """
 
 from __future__ import annotations
@@ -56,12 +58,14 @@ def _check_weight(input: Node, weight: Node | None) -> None:
     classes = input.shape[_class_axis(input)]
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            f"weight tensor should be defined either for all {classes} classes or no classes but "
+            "got weight tensor of "
             f"shape: {list(weight.shape)}"
         )
     if weight is not None and weight.dtype is not input.dtype:
         raise RuntimeError(
-            f"expected scalar type {TYPE_NAMES[input.dtype.name]} but found {TYPE_NAMES[weight.dtype.name]}: "
+            f"expected scalar type {TYPE_NAMES[input.dtype.name]} but found "
+            f"{TYPE_NAMES[weight.dtype.name]}: "
             "the class weights must have the dtype of the scores"
         )
 
@@ -69,9 +73,11 @@ def _check_weight(input: Node, weight: Node | None) -> None:
 def _weights_of(
     target: Node, weight: Node | None, classes: int, ignore_index: int, like: Node
 ) -> tuple[Node, Node, Node]:
-    """For each position: whether it counts, its class (0 where it does not), its weight (0 where it does not).
+    """For each position: whether it counts, its class (0 where it does not), its weight (0 where it
+    does not).
 
-    Reading the class's weight is what checks the index, so a negative one is moved out of bounds first.
+    Reading the class's weight is what checks the index, so a negative one is moved out of bounds
+    first.
     """
     counts = b.binary("ne", target, b.const(ignore_index, dtypes.int64))
     index = b.cast(target, dtypes.int64)
@@ -114,7 +120,9 @@ def nll_loss(
     reduction: str = "mean",
     ignore_index: int = -100,
 ) -> Value:
-    """-weight[t] * input[t]; the mean is over the sum of the weights. Input holds logarithms of probabilities."""
+    """-weight[t] * input[t]; the mean is over the sum of the weights. Input holds logarithms of
+    probabilities.
+    """
     _check("nll_loss_out_frame", input, target, weight)
     x, target = opmath(input), _row_of(target, input.ndim)
     axis = _class_axis(x)
@@ -154,7 +162,8 @@ def _(g, target, weight, reduction, ignore_index):  # type: ignore[no-untyped-de
 def _masses(
     input: Node, target: Node, weight: Node | None, ignore_index: int, smoothing: float
 ) -> tuple[Node, Node, Node]:
-    """What each class of each position weighs in the loss, their sum over the classes, and each position's share.
+    """What each class of each position weighs in the loss, their sum over the classes, and each
+    position's share.
 
     loss = -sum_c mass_c log p_c; the mean is over the sum of the shares.
     """
@@ -213,9 +222,11 @@ def cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Value:
-    """-sum_c q_c weight_c log softmax(x)_c, q the target: a class, or probabilities, smoothed towards 1 / C.
+    """-sum_c q_c weight_c log softmax(x)_c, q the target: a class, or probabilities, smoothed
+    towards 1 / C.
 
-    The mean is over the sum of the targets' weights (class indices) or over the positions (probabilities).
+    The mean is over the sum of the targets' weights (class indices) or over the positions
+    (probabilities).
     """
     _check_targets(input, target, weight, label_smoothing)
     x = opmath(input)
@@ -236,7 +247,9 @@ def cross_entropy_backward(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[Value, Value]:
-    """The gradient of the scores, g (softmax(x) sum_c mass_c - mass), and g sum_c mass_c for its own gradient."""
+    """The gradient of the scores, g (softmax(x) sum_c mass_c - mass), and g sum_c mass_c for its
+    own gradient.
+    """
     x = opmath(input)
     axis = _class_axis(x)
     mass, total, share = _masses(x, target, weight, ignore_index, label_smoothing)
@@ -262,7 +275,7 @@ def _to_probabilities(each: Any, weight: Any, like: Any, smoothing: float) -> An
 
 
 def _positions(g: Any, input: Any, reduction: str) -> Any:
-    """The gradient of each position's loss under probabilities, with the dimension of the classes."""
+    """The gradient of each position's loss under probabilities, the classes kept as a dimension."""
     axis = _class_axis(input)
     if reduction == "none":
         return g.unsqueeze(axis)

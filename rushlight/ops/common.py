@@ -1,6 +1,8 @@
-"""What several op families share: working precision, dtype checks, the shapes of gradients, and sample makers.
+"""What several op families share: working precision, dtype checks, the shapes of gradients, and
+sample makers.
 
-In: nodes (in bodies) or tensors (in gradient rules). Out: the same. Invariant: nothing here is a row.
+In: nodes (in bodies) or tensors (in gradient rules). Out: the same. Invariant: nothing here is a
+row.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ TYPE_NAMES = {
 
 
 def opmath(x: Node) -> Node:
-    """x in the precision that a composite formula is computed in: float32 for float16 and bfloat16."""
+    """x in the precision that formulas are computed in: float32 for float16 and bfloat16."""
     return b.cast(x, dtypes.float32) if x.dtype in b.NARROW else x
 
 
@@ -68,7 +70,8 @@ def require_kind(name: str, x: Node, kinds: tuple[str, ...] = ("float",)) -> Non
     """NotImplementedError in PyTorch's words unless the dtype of x is of one of the kinds."""
     if x.dtype.kind not in kinds:
         raise NotImplementedError(
-            f"\"{name}\" not implemented for '{TYPE_NAMES[x.dtype.name]}': it takes {' or '.join(kinds)} "
+            f"\"{name}\" not implemented for '{TYPE_NAMES[x.dtype.name]}': it takes "
+            f"{' or '.join(kinds)} "
             f"tensors, and this one is {x.dtype.name}{list(x.shape)}"
         )
 
@@ -78,7 +81,8 @@ def require_same_dtype(name: str, x: Node, **others: Node) -> None:
     for role, other in others.items():
         if not other.weak and not x.weak and other.dtype is not x.dtype:
             raise RuntimeError(
-                f"{name}: expected dtype {x.dtype.name} for `{role}` but got dtype {other.dtype.name}"
+                f"{name}: expected dtype {x.dtype.name} for `{role}` but got dtype "
+                f"{other.dtype.name}"
             )
 
 

@@ -1,8 +1,8 @@
 """Comparisons, logic and bits.
 
-In: tensors (and numbers) that broadcast. Out: bools, or for bit operations the operands' common integer dtype.
-Invariant: operands are brought to their common dtype first, a number rounding as the tensor it meets; nothing here
-has a gradient.
+In: tensors (and numbers) that broadcast. Out: bools, or for bit operations the operands' common
+integer dtype. Invariant: operands are brought to their common dtype first, a number rounding as the
+tensor it meets; nothing here has a gradient.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def _pair(
     example: tuple[str, str, str],
     surface: str = "torch Tensor",
 ) -> Op:
-    """A row of two operands without a gradient; `example` is the inside of both arguments and of the result."""
+    """A row of two operands without a gradient; `example` is the inside of both arguments and of
+    the result.
+    """
 
     def function(input: Value, other: Value) -> Value:
         return body(name, *b.promote(input, other))
@@ -184,7 +186,9 @@ bitwise_right_shift = _pair(
 
 @op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
 def bitwise_not(input: Value) -> Value:
-    """Every bit reversed (of bools: `not`). NotImplementedError for floats. Follows `torch.bitwise_not`.
+    """Every bit reversed (of bools: `not`). NotImplementedError for floats.
+
+    Follows `torch.bitwise_not`.
 
     >>> import rushlight as rl
     >>> rl.bitwise_not(rl.tensor([0, 5]))

@@ -1,9 +1,9 @@
 """Convolutions in one to three dimensions, transposed ones, and their gradients.
 
-In: input (N, C, spatial...), weight (O, C / groups, kernel...). Out: (N, O, spatial...). Invariants: there are three
-contractions (forward, input gradient, weight gradient), and the gradient of each is made of the other two; a transposed
-convolution is the input gradient of a convolution. Zero padding is a margin around the operand, never a test; inside
-a program activations lie channels-last and weights [kernel..., in, out] whatever strides the user sees.
+In: input (N, C, spatial...), weight (O, C / groups, kernel...). Out: (N, O, spatial...).
+Invariants: there are three contractions (`convolution_maps.py`: forward, input gradient, weight
+gradient), and the gradient of each is made of the other two; a transposed convolution is the input
+gradient of a convolution.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product as combinations
-from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,205 +19,21 @@ from ..base import dtype as dtypes
 from ..base.dtype import dtype
 from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
 from ..graph import build as b
-from ..graph.node import ContractionMap, Node
+from ..graph.node import Node
 from .common import TYPE_NAMES, conjugate, opmath, opmath_dtype
+from .convolution_maps import (
+    Geometry,
+    Pairs,
+    Sizes,
+    channels_last,
+    fixed,
+    forward,
+    input_gradient,
+    weight_gradient,
+)
 from .registry import Op, Value, op
 
-Sizes = tuple[int, ...]
-Pairs = tuple[tuple[int, int], ...]
-
-
-class Geometry(NamedTuple):
-    """How a window walks: one entry for each spatial dimension; padding as (before, after)."""
-
-    stride: Sizes
-    padding: Pairs
-    dilation: Sizes
-    groups: int
-
-
-# --- the three contractions ---------------------------------------------------------------------------------------
-
-
-class _Loops:
-    """The loops of one contraction by name, and operand maps written with those names."""
-
-    def __init__(self, outer: Sequence[tuple[str, int]], summed: Sequence[tuple[str, int]]) -> None:
-        self.extents = tuple(n for _, n in (*outer, *summed))
-        self.rank = len(outer)
-        self.place = {name: k for k, (name, _) in enumerate((*outer, *summed))}
-
-    def index(self, *parts: tuple[str, int] | int) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """constant + sum of coefficient * loop; loops that do not exist (one group) count as zero."""
-        constant = sum(p for p in parts if isinstance(p, int))
-        found = [p for p in parts if not isinstance(p, int) and p[0] in self.place]
-        return constant, tuple((self.place[name], coefficient) for name, coefficient in found)
-
-    def contract(self, a: Node, w: Node, maps: tuple, orders: tuple, type: dtype | None) -> Node:  # noqa: A002
-        if 0 in self.extents:
-            return b.expand(b.const(0, type or a.dtype), self.extents[: self.rank])
-        return b.contract(a, w, ContractionMap(self.extents, self.rank, *maps, orders), type)
-
-
-def _channels_last(rank: int) -> Sizes:
-    """N, spatial..., C."""
-    return (0, *range(2, rank + 2), 1)
-
-
-def _grouped_last(rank: int, groups: int) -> Sizes:
-    """The same for a result that carries its groups as a dimension: N, G, C / G, spatial..."""
-    return _channels_last(rank) if groups == 1 else (0, *range(3, rank + 3), 1, 2)
-
-
-def _group(groups: int) -> list[tuple[str, int]]:
-    return [("g", groups)] if groups > 1 else []
-
-
-def _margins(x: Node, padding: Sequence[tuple[int, int]]) -> Node:
-    return b.pad(x, [0, 0, *(p for p, _ in padding)], [0, 0, *(p for _, p in padding)])
-
-
-def forward(x: Node, weight: Node, way: Geometry, type: dtype | None = None, size: Sizes | None = None) -> Node:  # noqa: A002
-    """y[n, o, p] = sum over c, k of x[n, c, p * stride + k * dilation - padding] * w[o, c, k].
-
-    `size` is the spatial size of y where not all windows that fit are wanted.
-    """
-    rank, groups = len(way.stride), way.groups
-    x = _margins(x, way.padding)
-    kernel, inner, filters = weight.shape[2:], weight.shape[1], weight.shape[0] // groups
-    result = size or tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], kernel, way.stride, way.dilation))
-    loops = _Loops(
-        [("n", x.shape[0]), *_group(groups), ("o", filters), *((f"p{d}", n) for d, n in enumerate(result))],
-        [*((f"k{d}", n) for d, n in enumerate(kernel)), ("c", inner)],
-    )
-    at = loops.index
-    pixels = [at((f"p{d}", s), (f"k{d}", e)) for d, (s, e) in enumerate(zip(way.stride, way.dilation))]
-    taps = [at((f"k{d}", 1)) for d in range(rank)]
-    maps = (
-        (at(("n", 1)), at(("g", inner), ("c", 1)), *pixels),
-        (at(("g", filters), ("o", 1)), at(("c", 1)), *taps),
-    )
-    orders = (_channels_last(rank), (*range(2, rank + 2), 1, 0), _grouped_last(rank, groups))
-    made = loops.contract(x, weight, maps, orders, type)
-    return b.reshape(made, (x.shape[0], weight.shape[0], *result))
-
-
-def weight_gradient(g: Node, x: Node, kernel: Sizes, way: Geometry) -> Node:
-    """dw[o, c, k] = sum over n, p of x[n, c, p * stride + k * dilation - padding] * g[n, o, p]."""
-    rank, groups = len(way.stride), way.groups
-    x = _margins(x, way.padding)
-    inner, filters = x.shape[1] // groups, g.shape[1] // groups
-    loops = _Loops(
-        [*_group(groups), ("o", filters), ("c", inner), *((f"k{d}", n) for d, n in enumerate(kernel))],
-        [("n", x.shape[0]), *((f"p{d}", n) for d, n in enumerate(g.shape[2:]))],
-    )
-    at = loops.index
-    pixels = [at((f"p{d}", s), (f"k{d}", e)) for d, (s, e) in enumerate(zip(way.stride, way.dilation))]
-    maps = (
-        (at(("n", 1)), at(("g", inner), ("c", 1)), *pixels),
-        (at(("n", 1)), at(("g", filters), ("o", 1)), *(at((f"p{d}", 1)) for d in range(rank))),
-    )
-    if groups == 1:
-        order: Sizes = (*range(2, rank + 2), 1, 0)
-    else:
-        order = (*range(3, rank + 3), 2, 0, 1)
-    made = loops.contract(x, g, maps, (_channels_last(rank), _channels_last(rank), order), None)
-    return b.reshape(made, (g.shape[1], inner, *kernel))
-
-
-class Phase(NamedTuple):
-    """A run of residues of a dimension modulo its stride whose taps and pixels are affine in the residue.
-
-    Residue r = 0.. of the run at period q meets the taps first + r + step * j (j < taps) and reads the gradient at
-    q + origin - jump * j.
-    """
-
-    residues: int
-    first: int
-    taps: int
-    step: int
-    origin: int
-    jump: int
-
-
-@lru_cache(1024)
-def phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> tuple[Phase, ...]:
-    """The runs of residues 0..min(stride, size) - 1 of one dimension, in order; taps is 0 where no tap meets one.
-
-    >>> phases(8, 3, 2, 1, 1)
-    (Phase(residues=1, first=1, taps=1, step=2, origin=0, jump=1), Phase(residues=1, first=0, taps=2, step=2, origin=1, jump=1))
-    """
-    step = stride // gcd(stride, dilation)
-    jump = dilation * step // stride
-    runs: list[Phase] = []
-    for residue in range(min(stride, size)):
-        place = residue + before
-        first = next((t for t in range(min(step, kernel)) if (place - dilation * t) % stride == 0), None)
-        if first is None:
-            found = Phase(1, 0, 0, step, 0, jump)
-        else:
-            found = Phase(1, first, len(range(first, kernel, step)), step, (place - dilation * first) // stride, jump)
-        if runs and found == runs[-1]._replace(residues=1, first=runs[-1].first + runs[-1].residues * (found.taps > 0)):
-            runs[-1] = runs[-1]._replace(residues=runs[-1].residues + 1)
-        else:
-            runs.append(found)
-    return tuple(runs)
-
-
-def input_gradient(g: Node, weight: Node, size: Sizes, way: Geometry, type: dtype | None = None) -> Node:  # noqa: A002
-    """dx[n, c, i] = sum over o, k of g[n, o, p] * w[o, c, k] where p * stride + k * dilation - padding = i.
-
-    With stride s pixels i = s q + r meet only the taps that fit their residue r: every run of residues (`phases`) is
-    one contraction over its own taps, and the runs are interleaved. Stride one is one run.
-    """
-    groups, channels = way.groups, weight.shape[1] * way.groups
-    periods = tuple(-(-n // s) for n, s in zip(size, way.stride))
-    runs = [phases(n, k, s, p[0], d) for n, k, s, p, d in zip(size, weight.shape[2:], way.stride, way.padding, way.dilation)]
-    margins = []
-    for extent, count, run in zip(g.shape[2:], periods, runs):
-        used = [f for f in run if f.taps]
-        before = max([0, *(f.jump * (f.taps - 1) - f.origin for f in used)])
-        margins.append((before, max([0, *(f.origin + count - extent for f in used)])))
-    g = _margins(g, margins)
-    pieces = {c: _phase(g, weight, c, periods, [p for p, _ in margins], groups, type) for c in combinations(*runs)}
-    made = _interleaved(pieces, runs, ())
-    made = b.reshape(made, (g.shape[0], channels, *(q * min(s, n) for q, s, n in zip(periods, way.stride, size))))
-    return b.slice_(made, [0] * made.ndim, (g.shape[0], channels, *size))
-
-
-def _phase(
-    g: Node, weight: Node, chosen: tuple[Phase, ...], periods: Sizes, margin: list[int], groups: int, type: dtype | None,  # noqa: A002
-) -> Node:  # fmt: skip
-    """One run of residues in every dimension: [n, (g,) c, q0, r0, q1, r1, ...]."""
-    inner, filters, rank = weight.shape[1], weight.shape[0] // groups, len(chosen)
-    grid = [(f"{name}{d}", n) for d, (q, f) in enumerate(zip(periods, chosen)) for name, n in (("q", q), ("r", f.residues))]
-    loops = _Loops(
-        [("n", g.shape[0]), *_group(groups), ("c", inner), *grid],
-        [*((f"j{d}", f.taps) for d, f in enumerate(chosen)), ("o", filters)],
-    )
-    at = loops.index
-    # taps are walked backwards, so that the gradient is read forwards
-    pixels = [at((f"q{d}", 1), (f"j{d}", f.jump), m + f.origin - f.jump * (f.taps - 1)) for d, (f, m) in enumerate(zip(chosen, margin))]
-    taps = [at((f"r{d}", 1), (f"j{d}", -f.step), f.first + f.step * (f.taps - 1)) for d, f in enumerate(chosen)]
-    maps = (
-        (at(("n", 1)), at(("g", filters), ("o", 1)), *pixels),
-        (at(("g", filters), ("o", 1)), at(("c", 1)), *taps),
-    )
-    lead = 3 if groups > 1 else 2
-    order = (0, *range(lead, lead + 2 * rank), *range(1, lead))
-    made = loops.contract(g, weight, maps, (_channels_last(rank), (*range(2, rank + 2), 0, 1), order), type)
-    return b.reshape(made, (g.shape[0], inner * groups, *(n for _, n in grid)))
-
-
-def _interleaved(pieces: dict, runs: list[tuple[Phase, ...]], chosen: tuple[Phase, ...]) -> Node:
-    """The pieces side by side along the residues of each dimension, the first dimension outermost."""
-    depth = len(chosen)
-    if depth == len(runs):
-        return pieces[chosen]
-    return b.concat([_interleaved(pieces, runs, (*chosen, f)) for f in runs[depth]], 3 + 2 * depth)
-
-
-# --- arguments ----------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------
 
 
 def _text(sizes: Sequence[int]) -> str:
@@ -234,19 +49,17 @@ def spread(value: Any, rank: int, name: str) -> Sizes:
         return values * rank
     if len(values) != rank:
         raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
+            f"expected {name} to be a single integer value or a list of {rank} values to match the "
+            "convolution "
             f"dimensions, but got {name}={list(values)}"
         )
     return values
 
 
-def fixed(value: Any) -> Any:
-    """A list as a tuple, which can be a key."""
-    return tuple(value) if isinstance(value, list) else value
-
-
 def geometry(kernel: Sizes, stride: Any, padding: Any, dilation: Any, groups: int) -> Geometry:
-    """The arguments of a convolution with everything spelt out; RuntimeError for what makes no sense."""
+    """The arguments of a convolution with everything spelt out; RuntimeError for what makes no
+    sense.
+    """
     return _geometry(tuple(kernel), fixed(stride), fixed(padding), fixed(dilation), groups)
 
 
@@ -280,38 +93,51 @@ def _named_padding(padding: str, kernel: Sizes, stride: Sizes, dilation: Sizes) 
     return tuple((t // 2, t - t // 2) for t in totals)
 
 
-def _check(name: str, x: Node, weight: Node, bias: Node | None, rank: int, groups: int, transposed: bool) -> None:
-    """RuntimeError, in PyTorch's words, for ranks, channels, groups, bias and dtypes that do not fit."""
+def _check(
+    name: str, x: Node, weight: Node, bias: Node | None, rank: int, groups: int, transposed: bool
+) -> None:
+    """RuntimeError, in PyTorch's words, for ranks, channels, groups, bias and dtypes that do not
+    fit.
+    """
     if weight.ndim != rank + 2:
         raise RuntimeError(
-            f"{name}: expected a weight of {rank + 2} dimensions, (out, in / groups, kernel...), but got weight of size "
+            f"{name}: expected a weight of {rank + 2} dimensions, (out, in / groups, kernel...), "
+            "but got weight of size "
             f"{list(weight.shape)}"
         )
     if x.ndim not in (rank + 1, rank + 2):
         raise RuntimeError(
-            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(x.shape)}"
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got "
+            f"input of size: {list(x.shape)}"
         )
     if weight.shape[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            "but got weight of size "
             f"[{list(weight.shape)}] instead"
         )
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
     if x.shape[-rank - 1] != channels:
         raise RuntimeError(
-            f"Given {'transposed=1' if transposed else f'groups={groups}'}, weight of size {list(weight.shape)}, expected "
-            f"input{list(x.shape)} to have {channels} channels, but got {x.shape[-rank - 1]} channels instead"
+            f"Given {'transposed=1' if transposed else f'groups={groups}'}, weight of size "
+            f"{list(weight.shape)}, expected "
+            f"input{list(x.shape)} to have {channels} channels, but got {x.shape[-rank - 1]} "
+            "channels instead"
         )
     filters = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and bias.shape != (filters,):
         raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight.shape)}, expected bias to be "
-            f"1-dimensional with {filters} elements, but got bias of size {list(bias.shape)} instead"
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight.shape)}, "
+            "expected bias to be "
+            f"1-dimensional with {filters} elements, but got bias of size {list(bias.shape)} "
+            "instead"
         )
     for role, other in (("weight", weight), ("bias", bias)):
         if other is not None and other.dtype is not x.dtype:
             ours, theirs = TYPE_NAMES[x.dtype.name].lower(), TYPE_NAMES[other.dtype.name].lower()
-            raise RuntimeError(f"{name}: Input type ({ours}) and {role} type ({theirs}) should be the same")
+            raise RuntimeError(
+                f"{name}: Input type ({ours}) and {role} type ({theirs}) should be the same"
+            )
     if x.dtype is dtypes.bool_:
         raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
 
@@ -321,7 +147,8 @@ def _check_size(size: Sequence[int], kernel: Sizes, way: Geometry) -> None:
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, way.dilation)]
     if any(n < k for n, k in zip(padded, reach)):
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({_text(padded)}). Kernel size: ({_text(reach)}). Kernel size "
+            f"Calculated padded input size per channel: ({_text(padded)}). Kernel size: "
+            f"({_text(reach)}). Kernel size "
             "can't be greater than actual input size"
         )
 
@@ -331,7 +158,8 @@ def _transposed_size(size: Sequence[int], kernel: Sizes, way: Geometry, extra: S
     for e, s, d in zip(extra, way.stride, way.dilation):
         if e >= s and e >= d:
             raise RuntimeError(
-                f"output padding must be smaller than either stride or dilation, but got output_padding {list(extra)}, "
+                "output padding must be smaller than either stride or dilation, but got "
+                f"output_padding {list(extra)}, "
                 f"stride {list(way.stride)}, dilation {list(way.dilation)}"
             )
     if any(e < 0 for e in extra):
@@ -342,13 +170,14 @@ def _transposed_size(size: Sequence[int], kernel: Sizes, way: Geometry, extra: S
     )
     if any(n < 1 for n in result):
         raise RuntimeError(
-            f"Given input size per channel: ({_text(size)}). Calculated output size per channel: ({_text(result)}). "
+            f"Given input size per channel: ({_text(size)}). Calculated output size per channel: "
+            f"({_text(result)}). "
             "Output size is too small"
         )
     return result
 
 
-def _with_bias(made: Node, bias: Node | None, type: dtype) -> Node:  # noqa: A002
+def _with_bias(made: Node, bias: Node | None, type: dtype) -> Node:
     if bias is not None:
         made = b.add(made, b.reshape(opmath(bias), (bias.shape[0],) + (1,) * (made.ndim - 2)))
     return b.cast(made, type)
@@ -356,17 +185,24 @@ def _with_bias(made: Node, bias: Node | None, type: dtype) -> Node:  # noqa: A00
 
 def result_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """PyTorch's: channels-last where the input or the weight is."""
-    if any(x.ndim >= 4 and is_channels_last(x.shape, x.strides) and not x.contiguous for x in operands[:2]) and len(shape) > 3:
-        return ordered_strides(shape, _channels_last(len(shape) - 2))
+    if (
+        any(
+            x.ndim >= 4 and is_channels_last(x.shape, x.strides) and not x.contiguous
+            for x in operands[:2]
+        )
+        and len(shape) > 3
+    ):
+        return ordered_strides(shape, channels_last(len(shape) - 2))
     return contiguous_strides(shape)
 
 
-# --- rows: the gradients ------------------------------------------------------------------------------------------
+# --- rows: the gradients ------------------------------------------------------------------------
 
 
 @op("", grad_name="ConvolutionBackward0")
 def conv_forward(input: Value, weight: Value, way: tuple, size: tuple | None = None) -> Value:
-    """A batched convolution without bias: y[n, o, p] = sum of x[n, c, p * stride + k * dilation - padding] * w[o, c, k].
+    """A batched convolution without bias: y[n, o, p] = sum of x[n, c, p * stride + k * dilation -
+    padding] * w[o, c, k].
 
     `size` is the spatial size of the result, which may leave out the last windows.
     """
@@ -415,7 +251,7 @@ def _(g, grad, input_layout, way):  # type: ignore[no-untyped-def]
     return conv_input_gradient(conjugate(grad), g, input_layout.shape[2:], way)
 
 
-# --- rows: what people call ---------------------------------------------------------------------------------------
+# --- rows: what people call ---------------------------------------------------------------------
 
 
 def _batched(x: Any, rank: int) -> Any:
@@ -427,38 +263,56 @@ def _convolution_row(rank: int) -> Op:
     """conv1d, conv2d or conv3d."""
     name = f"conv{rank}d"
 
-    def body(input: Value, weight: Value, bias: Value | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Value:
+    def body(
+        input: Value,
+        weight: Value,
+        bias: Value | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Value:
         way = geometry(weight.shape[2:], stride, padding, dilation, groups)
         _check(name, input, weight, bias, rank, groups, False)
         x = input if input.ndim == rank + 2 else b.reshape(input, (1, *input.shape))
         _check_size(x.shape[2:], weight.shape[2:], way)
-        made = _with_bias(forward(x, weight, way, opmath_dtype(x.dtype) if bias is not None else None), bias, x.dtype)
+        made = _with_bias(
+            forward(x, weight, way, opmath_dtype(x.dtype) if bias is not None else None),
+            bias,
+            x.dtype,
+        )
         return made if input.ndim == rank + 2 else b.reshape(made, made.shape[1:])
 
     body.__name__ = name
     body.__doc__ = f"""The {rank}-d cross-correlation of input and weight, plus bias.
 
-    Shapes: input (N, C, spatial...) or (C, spatial...), weight (O, C / groups, kernel...), bias (O); each spatial length
-    becomes (n + 2 padding - dilation (k - 1) - 1) // stride + 1. padding may be "same" (stride 1) or "valid".
-    One dtype for all; float16 and bfloat16 are summed in float32 and rounded once. Errors: RuntimeError naming sizes
-    or dtypes. Follows `torch.nn.functional.{name}`.
+    Shapes: input (N, C, spatial...) or (C, spatial...), weight (O, C / groups, kernel...), bias
+    (O); each spatial length becomes (n + 2 padding - dilation (k - 1) - 1) // stride + 1. padding
+    may be "same" (stride 1) or "valid". One dtype for all; float16 and bfloat16 are summed in
+    float32 and rounded once. Errors: RuntimeError naming sizes or dtypes. Follows
+    `torch.nn.functional.{name}`.
 
     >>> import rushlight as rl
-    >>> rl.nn.functional.{name}(rl.ones({', '.join(['1', '2', *['5'] * rank])}), rl.ones({', '.join(['4', '2', *['3'] * rank])})).shape
-    torch.Size([1, 4{', 3' * rank}])
+    >>> x, weight = rl.ones(1, 2{", 5" * rank}), rl.ones(4, 2{", 3" * rank})
+    >>> rl.nn.functional.{name}(x, weight).shape
+    torch.Size([1, 4{", 3" * rank}])
     """
     row = op("nn.functional torch", strides=result_strides, grad_name="ConvolutionBackward0")(body)
 
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
         way = geometry(weight.shape[2:], stride, padding, dilation, groups)
-        made = conv_input_gradient(_batched(g, rank), conjugate(weight), input_layout.shape[-rank:], way)
+        made = conv_input_gradient(
+            _batched(g, rank), conjugate(weight), input_layout.shape[-rank:], way
+        )
         return made.reshape(input_layout.shape)
 
     @row.vjp("weight")
     def _(g, input, weight_layout, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
         way = geometry(weight_layout.shape[2:], stride, padding, dilation, groups)
-        return conv_weight_gradient(_batched(g, rank), conjugate(_batched(input, rank)), weight_layout.shape[2:], way)
+        return conv_weight_gradient(
+            _batched(g, rank), conjugate(_batched(input, rank)), weight_layout.shape[2:], way
+        )
 
     @row.vjp("bias")
     def _(g):  # type: ignore[no-untyped-def]
@@ -475,26 +329,41 @@ def _transposed_row(rank: int) -> Op:
     """conv_transpose1d, 2d or 3d: the input gradient of a convolution, as a function of its own."""
     name = f"conv_transpose{rank}d"
 
-    def body(input: Value, weight: Value, bias: Value | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-             groups: int = 1, dilation: Any = 1) -> Value:  # fmt: skip
+    def body(
+        input: Value,
+        weight: Value,
+        bias: Value | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        dilation: Any = 1,
+    ) -> Value:
         kernel = tuple(weight.shape[2:])
         way = geometry(kernel, stride, padding, dilation, groups)
         _check(name, input, weight, bias, rank, groups, True)
         x = input if input.ndim == rank + 2 else b.reshape(input, (1, *input.shape))
-        size = _transposed_size(x.shape[2:], kernel, way, spread(output_padding, rank, "output_padding"))
-        made = input_gradient(x, weight, size, way, opmath_dtype(x.dtype) if bias is not None else None)
+        size = _transposed_size(
+            x.shape[2:], kernel, way, spread(output_padding, rank, "output_padding")
+        )
+        made = input_gradient(
+            x, weight, size, way, opmath_dtype(x.dtype) if bias is not None else None
+        )
         made = _with_bias(made, bias, x.dtype)
         return made if input.ndim == rank + 2 else b.reshape(made, made.shape[1:])
 
     body.__name__ = name
-    body.__doc__ = f"""The {rank}-d transposed convolution: the gradient of `conv{rank}d` with respect to its input, plus bias.
+    body.__doc__ = f"""The {rank}-d transposed convolution: the gradient of `conv{rank}d` with
+    respect to its input, plus bias.
 
-    Shapes: input (N, C, spatial...) or (C, spatial...), weight (C, O / groups, kernel...), bias (O); each spatial length
-    becomes (n - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1. Follows `torch.nn.functional.{name}`.
+    Shapes: input (N, C, spatial...) or (C, spatial...), weight (C, O / groups, kernel...), bias
+    (O); each spatial length becomes (n - 1) stride - 2 padding + dilation (k - 1) + output_padding
+    + 1. Follows `torch.nn.functional.{name}`.
 
     >>> import rushlight as rl
-    >>> rl.nn.functional.{name}(rl.ones({', '.join(['1', '2', *['3'] * rank])}), rl.ones({', '.join(['2', '4', *['3'] * rank])})).shape
-    torch.Size([1, 4{', 5' * rank}])
+    >>> x, weight = rl.ones(1, 2{", 3" * rank}), rl.ones(2, 4{", 3" * rank})
+    >>> rl.nn.functional.{name}(x, weight).shape
+    torch.Size([1, 4{", 5" * rank}])
     """
     row = op("nn.functional torch", strides=result_strides, grad_name="ConvolutionBackward0")(body)
 
@@ -507,7 +376,9 @@ def _transposed_row(rank: int) -> Op:
     @row.vjp("weight")
     def _(g, input, weight_layout, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
         way = geometry(weight_layout.shape[2:], stride, padding, dilation, groups)
-        return conv_weight_gradient(conjugate(_batched(input, rank)), _batched(g, rank), weight_layout.shape[2:], way)
+        return conv_weight_gradient(
+            conjugate(_batched(input, rank)), _batched(g, rank), weight_layout.shape[2:], way
+        )
 
     @row.vjp("bias")
     def _(g):  # type: ignore[no-untyped-def]
@@ -520,7 +391,7 @@ conv1d, conv2d, conv3d = map(_convolution_row, (1, 2, 3))
 conv_transpose1d, conv_transpose2d, conv_transpose3d = map(_transposed_row, (1, 2, 3))
 
 
-# --- references ---------------------------------------------------------------------------------------------------
+# --- references ---------------------------------------------------------------------------------
 
 
 def _numpy_windows(x: np.ndarray, kernel: Sizes, way: Geometry) -> np.ndarray:
@@ -528,7 +399,9 @@ def _numpy_windows(x: np.ndarray, kernel: Sizes, way: Geometry) -> np.ndarray:
     padded = np.pad(x, [(0, 0), (0, 0), *way.padding])
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, way.dilation)]
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(2, x.ndim)))
-    steps = [slice(None, None, s) for s in way.stride] + [slice(None, None, d) for d in way.dilation]
+    steps = [slice(None, None, s) for s in way.stride] + [
+        slice(None, None, d) for d in way.dilation
+    ]
     return windows[(slice(None), slice(None), *steps)]
 
 
@@ -539,12 +412,21 @@ def _numpy_forward(x: np.ndarray, weight: np.ndarray, way: tuple) -> np.ndarray:
     parts = []
     for part, filters in zip(np.split(windows, way.groups, 1), np.split(weight, way.groups, 0)):
         axes = [1, *range(2 + rank, 2 + 2 * rank)]
-        parts.append(np.moveaxis(np.tensordot(part, filters, (axes, [1, *range(2, 2 + rank)])), -1, 1))
+        parts.append(
+            np.moveaxis(np.tensordot(part, filters, (axes, [1, *range(2, 2 + rank)])), -1, 1)
+        )
     return np.concatenate(parts, 1)
 
 
-def _numpy_convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, stride: Any = 1, padding: Any = 0,
-                       dilation: Any = 1, groups: int = 1) -> np.ndarray:  # fmt: skip
+def _numpy_convolution(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> np.ndarray:
     rank = weight.ndim - 2
     way = geometry(weight.shape[2:], stride, padding, dilation, groups)
     made = _numpy_forward(x, weight, way)
@@ -557,35 +439,58 @@ def _numpy_input_gradient(g: np.ndarray, weight: np.ndarray, size: Sizes, way: t
     padded = [n + sum(p) for n, p in zip(size, way.padding)]
     made = np.zeros((g.shape[0], weight.shape[1] * way.groups, *padded), g.dtype)
     inner, filters = weight.shape[1], weight.shape[0] // way.groups
-    for group, p, k in combinations(range(way.groups), np.ndindex(*g.shape[2:]), np.ndindex(*weight.shape[2:])):
+    for group, p, k in combinations(
+        range(way.groups), np.ndindex(*g.shape[2:]), np.ndindex(*weight.shape[2:])
+    ):
         at = tuple(i * s + t * d for i, s, t, d in zip(p, way.stride, k, way.dilation))
         own = slice(group * filters, (group + 1) * filters)
-        made[(slice(None), slice(group * inner, (group + 1) * inner), *at)] += g[(slice(None), own, *p)] @ weight[(own, slice(None), *k)]
-    return made[(slice(None), slice(None), *(slice(p[0], p[0] + n) for p, n in zip(way.padding, size)))]
+        made[(slice(None), slice(group * inner, (group + 1) * inner), *at)] += (
+            g[(slice(None), own, *p)] @ weight[(own, slice(None), *k)]
+        )
+    return made[
+        (slice(None), slice(None), *(slice(p[0], p[0] + n) for p, n in zip(way.padding, size)))
+    ]
 
 
 def _numpy_weight_gradient(g: np.ndarray, x: np.ndarray, kernel: Sizes, way: tuple) -> np.ndarray:
     way = Geometry(*way)
     rank = len(kernel)
-    windows = _numpy_windows(x, kernel, way)[(slice(None), slice(None), *(slice(0, n) for n in g.shape[2:]))]
+    windows = _numpy_windows(x, kernel, way)[
+        (slice(None), slice(None), *(slice(0, n) for n in g.shape[2:]))
+    ]
     axes = [0, *range(2, 2 + rank)]
     parts = zip(np.split(g, way.groups, 1), np.split(windows, way.groups, 1))
     return np.concatenate([np.tensordot(part, window, (axes, axes)) for part, window in parts], 0)
 
 
-def _numpy_transposed(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, stride: Any = 1, padding: Any = 0,
-                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> np.ndarray:  # fmt: skip
+def _numpy_transposed(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> np.ndarray:
     rank = weight.ndim - 2
     way = geometry(weight.shape[2:], stride, padding, dilation, groups)
-    size = _transposed_size(x.shape[2:], weight.shape[2:], way, spread(output_padding, rank, "output_padding"))
+    size = _transposed_size(
+        x.shape[2:], weight.shape[2:], way, spread(output_padding, rank, "output_padding")
+    )
     made = _numpy_input_gradient(x, weight, size, way)
     return made if bias is None else made + bias.reshape((-1,) + (1,) * rank)
 
 
 _PLAIN = ((2, 1), ((1, 0), (1, 2)), (1, 2), 2)
 conv_forward.test(lambda make: [((make(2, 4, 6, 7), make(6, 2, 3, 2), _PLAIN), {})], _numpy_forward)
-conv_input_gradient.test(lambda make: [((make(2, 6, 3, 8), make(6, 2, 3, 2), (6, 7), _PLAIN), {})], _numpy_input_gradient)
-conv_weight_gradient.test(lambda make: [((make(2, 6, 3, 8), make(2, 4, 6, 7), (3, 2), _PLAIN), {})], _numpy_weight_gradient)
+conv_input_gradient.test(
+    lambda make: [((make(2, 6, 3, 8), make(6, 2, 3, 2), (6, 7), _PLAIN), {})], _numpy_input_gradient
+)
+conv_weight_gradient.test(
+    lambda make: [((make(2, 6, 3, 8), make(2, 4, 6, 7), (3, 2), _PLAIN), {})],
+    _numpy_weight_gradient,
+)
 for _row, _shape in ((conv1d, (5,)), (conv2d, (5, 4)), (conv3d, (4, 5, 3))):
     _row.test(
         lambda make, own=_shape: [
@@ -594,10 +499,17 @@ for _row, _shape in ((conv1d, (5,)), (conv2d, (5, 4)), (conv3d, (4, 5, 3))):
         ],
         _numpy_convolution,
     )
-for _row, _shape in ((conv_transpose1d, (4,)), (conv_transpose2d, (3, 4)), (conv_transpose3d, (2, 3, 2))):
+for _row, _shape in (
+    (conv_transpose1d, (4,)),
+    (conv_transpose2d, (3, 4)),
+    (conv_transpose3d, (2, 3, 2)),
+):
     _row.test(
         lambda make, own=_shape: [
-            ((make(2, 4, *own), make(4, 3, *(3 for _ in own)), make(3)), {"stride": 2, "padding": 1, "output_padding": 1}),
+            (
+                (make(2, 4, *own), make(4, 3, *(3 for _ in own)), make(3)),
+                {"stride": 2, "padding": 1, "output_padding": 1},
+            ),
             ((make(2, 4, *own), make(4, 3, *(2 for _ in own))), {"groups": 2, "dilation": 2}),
         ],
         _numpy_transposed,

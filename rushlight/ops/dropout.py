@@ -1,7 +1,7 @@
 """Dropout of a mask that was already drawn (the draws themselves are random.py's).
 
-In: a tensor and a mask of its shape. Out: the tensor where the mask is set, scaled up. Invariant: the scale is
-rounded to the tensor's dtype before it multiplies, as in PyTorch.
+In: a tensor and a mask of its shape. Out: the tensor where the mask is set, scaled up. Invariant:
+the scale is rounded to the tensor's dtype before it multiplies, as in PyTorch.
 """
 
 from __future__ import annotations

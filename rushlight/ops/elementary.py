@@ -1,8 +1,10 @@
-"""Elementary functions of one variable: exponentials, logarithms, trigonometry, roots, error and gamma functions.
+"""Elementary functions of one variable: exponentials, logarithms, trigonometry, roots, error and
+gamma functions.
 
-In: a tensor. Out: a tensor of its shape; integers and bools become the default float. Invariant: each row is one
-primitive, so float16 and bfloat16 are computed in float32 and rounded once. Gradients of holomorphic functions hold
-for complex tensors in PyTorch's convention (the conjugate of the derivative times the gradient).
+In: a tensor. Out: a tensor of its shape; integers and bools become the default float. Invariant:
+each row is one primitive, so float16 and bfloat16 are computed in float32 and rounded once.
+Gradients of holomorphic functions hold for complex tensors in PyTorch's convention (the conjugate
+of the derivative times the gradient).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def _function(
     example: tuple[str, str],
     surface: str = "torch Tensor",
 ) -> Op:
-    """A row that is one primitive over floats; `example` is the inside of an argument and of its printed result."""
+    """A row that is one primitive over floats; `example` is the inside of an argument and of its
+    printed result.
+    """
 
     def body(input: Value) -> Value:
         return unary(name, input)
@@ -37,7 +41,8 @@ def _function(
     body.__annotations__ = {"input": "Value", "return": "Value"}
     body.__doc__ = f"""{formula}, element by element.
 
-    The result has the shape of `input`; integers and bools become the default float. Follows `torch.{name}`.
+    The result has the shape of `input`; integers and bools become the default float. Follows
+    `torch.{name}`.
 
     >>> import rushlight as rl
     >>> rl.{name}(rl.tensor([{example[0]}]))
@@ -350,7 +355,10 @@ def _(g, grad, output):  # type: ignore[no-untyped-def]
     return tanh_backward(g, output), g * conjugate(grad) * output * -2
 
 
-_with_output = lambda make: [((make(3, 4), make(3, 4, low=0.1, high=0.9)), {})]
+def _with_output(make: Callable) -> list:
+    return [((make(3, 4), make(3, 4, low=0.1, high=0.9)), {})]
+
+
 sigmoid_backward.test(_with_output, lambda g, y: g * y * (1 - y))
 tanh_backward.test(_with_output, lambda g, y: g * (1 - y**2))
 
@@ -460,7 +468,9 @@ def _whole(name: str, meaning: str, reference: Callable, example: tuple[str, str
 
     body.__name__ = name
     body.__annotations__ = {"input": "Value", "return": "Value"}
-    body.__doc__ = f"""{meaning}; integers stay as they are, the gradient is zero. Follows `torch.{name}`.
+    body.__doc__ = f"""{meaning}; integers stay as they are, the gradient is zero.
+
+    Follows `torch.{name}`.
 
     NotImplementedError for bool and complex tensors.
 

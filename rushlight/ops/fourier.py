@@ -1,7 +1,8 @@
 """Discrete Fourier transforms: complex to complex, real to half spectrum, half spectrum to real.
 
-In: tensors and dimensions. Out: unnormalized sums times a factor. Invariant: the transforms are linear and the adjoint of each is
-made of the others, so that gradients need no other row. The sums are NumPy's (pocketfft).
+In: tensors and dimensions. Out: unnormalized sums times a factor. Invariant: the transforms are
+linear and the adjoint of each is made of the others, so that gradients need no other row. The sums
+are NumPy's (pocketfft).
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from .registry import Value, op
 
 @host_function
 def fourier_complex(x: np.ndarray, dims: tuple[int, ...], inverse: bool, factor: float) -> tuple:
-    return (np.fft.ifftn(x, axes=dims, norm="forward") * factor if inverse else np.fft.fftn(x, axes=dims) * factor,)
+    return (
+        np.fft.ifftn(x, axes=dims, norm="forward") * factor
+        if inverse
+        else np.fft.fftn(x, axes=dims) * factor,
+    )
 
 
 @host_function
@@ -32,7 +37,7 @@ def fourier_half(x: np.ndarray, dim: int, length: int, factor: float) -> tuple:
     return (np.fft.irfft(x, length, axis=dim, norm="forward") * factor,)
 
 
-def _host(name: str, x: Node, shape: tuple[int, ...], type: dtype, arguments: tuple) -> Node:  # noqa: A002
+def _host(name: str, x: Node, shape: tuple[int, ...], type: dtype, arguments: tuple) -> Node:
     return b.host(name, [x], [(shape, type)], arguments)[0]
 
 
@@ -73,7 +78,11 @@ def _(g, input_layout, dim, factor):  # type: ignore[no-untyped-def]
     half = fft_r2c(g, dim, factor)
     twice = g.shape[dim] - half.shape[dim]  # frequencies that also stand for their mirror images
     rest = half.shape[dim] - 1 - twice
-    parts = [half.narrow(dim, 0, 1), half.narrow(dim, 1, twice) * 2, half.narrow(dim, 1 + twice, rest)]
+    parts = [
+        half.narrow(dim, 0, 1),
+        half.narrow(dim, 1, twice) * 2,
+        half.narrow(dim, 1 + twice, rest),
+    ]
     return cat([part for part in parts if part.shape[dim]], dim)
 
 
@@ -93,8 +102,23 @@ def _numpy_c2r(x: np.ndarray, dim: int, length: int, factor: float) -> np.ndarra
     return np.moveaxis(((x * weight) @ phase).real, -1, dim) * factor
 
 
-fft_c2c.test(lambda make: [((make(3, 4) + 1j * make(3, 4), (0, 1), False, 0.5), {}), ((make(5) + 1j * make(5), (0,), True, 1.0), {})], _numpy_c2c)
-fft_r2c.test(lambda make: [((make(3, 4), 1, 0.5), {}), ((make(5, 2), 0, 1.0), {})],
-             lambda x, dim, factor: np.take(_numpy_c2c(x, (dim,), False, factor), range(x.shape[dim] // 2 + 1), dim))  # fmt: skip
-fft_c2r.test(lambda make: [((make(2, 3) + 1j * make(2, 3), 1, 5, 0.5), {}), ((make(3) + 1j * make(3), 0, 4, 1.0), {})], _numpy_c2r)
-
+fft_c2c.test(
+    lambda make: [
+        ((make(3, 4) + 1j * make(3, 4), (0, 1), False, 0.5), {}),
+        ((make(5) + 1j * make(5), (0,), True, 1.0), {}),
+    ],
+    _numpy_c2c,
+)
+fft_r2c.test(
+    lambda make: [((make(3, 4), 1, 0.5), {}), ((make(5, 2), 0, 1.0), {})],
+    lambda x, dim, factor: np.take(
+        _numpy_c2c(x, (dim,), False, factor), range(x.shape[dim] // 2 + 1), dim
+    ),
+)
+fft_c2r.test(
+    lambda make: [
+        ((make(2, 3) + 1j * make(2, 3), 1, 5, 0.5), {}),
+        ((make(3) + 1j * make(3), 0, 4, 1.0), {}),
+    ],
+    _numpy_c2r,
+)

@@ -1,7 +1,9 @@
-"""Reading and writing along one dimension at positions given by an integer tensor: gather, scatter, index_add, ...
+"""Reading and writing along one dimension at positions given by an integer tensor: gather,
+scatter, index_add, ...
 
-In: a tensor, a dimension, positions, perhaps a source. Out: a tensor. Invariants: positions are not negative (except
-in `index_fill`) and where one is met twice, results are combined, or written, in row-major order of the positions.
+In: a tensor, a dimension, positions, perhaps a source. Out: a tensor. Invariants: positions are
+not negative (except in `index_fill`) and where one is met twice, results are combined, or written,
+in row-major order of the positions.
 """
 
 from __future__ import annotations
@@ -13,14 +15,22 @@ from typing import Any
 import numpy as np
 
 from ..base import dtype as dtypes
-from ..base.dtype import finfo, iinfo
+from ..base.dtype import iinfo
 from ..base.layout import normalize_axis
 from ..graph import build as b
 from ..graph.node import Node
 from .common import TYPE_NAMES, opmath
 from .core import cast, full, slice_backward, where
 from .core import sum as sum_
-from .indexing import extents_after, index_addresses, part_of_address, require_index, scatter_wide, whole, zeros_of
+from .indexing import (
+    extents_after,
+    index_addresses,
+    part_of_address,
+    require_index,
+    scatter_wide,
+    whole,
+    zeros_of,
+)
 from .registry import Scalar, Value, op
 from .signature import strides_of_first
 
@@ -31,32 +41,40 @@ def at_least_1d(x: Node) -> Node:
 
 
 def _addresses(name: str, shape: Sequence[int], dim: int, index: Node) -> Node:
-    """The flat addresses of x[..., index[i, j, ...], ...] at dimension `dim`, for an index of x's rank."""
+    """The flat addresses of x[..., index[i, j, ...], ...] at dimension `dim`, for an index of x's
+    rank.
+    """
     if index.ndim != len(shape):
         raise RuntimeError(
-            f"{name}(): Index tensor must have the same number of dimensions as input tensor, but the index is "
+            f"{name}(): Index tensor must have the same number of dimensions as input tensor, but "
+            "the index is "
             f"{list(index.shape)} and the input {list(shape)}"
         )
     axis = normalize_axis(dim, len(shape))
     for d, (n, m) in enumerate(zip(index.shape, shape)):
         if d != axis and n > m:
             raise RuntimeError(
-                f"{name}(): Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than "
+                f"{name}(): Size does not match at dimension {d} expected index "
+                f"{list(index.shape)} to be no larger than "
                 f"self {list(shape)} apart from dimension {axis}"
             )
-    address = part_of_address(index, shape[axis], extents_after(shape, axis), prod(shape), wraps=False)
+    address = part_of_address(
+        index, shape[axis], extents_after(shape, axis), prod(shape), wraps=False
+    )
     for d in range(len(shape)):
         if d != axis:
             address = b.add(address, b.mul(b.iota(index.shape, d), whole(extents_after(shape, d))))
     return address
 
 
-# --- gather and scatter -----------------------------------------------------------------------------------------------
+# --- gather and scatter ---------------------------------------------------------------------------
 
 
 @op("")
 def gather(input: Value, dim: int, index: Value) -> Value:
-    """out[i][j] = input[index[i][j]][j] for dim 0, and so on. The index may be shorter, not longer, in other dimensions."""
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on. The index may be shorter, not
+    longer, in other dimensions.
+    """
     positions = at_least_1d(require_index("gather", index))
     if not positions.numel:
         return zeros_of(index.shape, input)
@@ -88,17 +106,20 @@ def _matching(name: str, input: Node, index: Node, source: Node) -> Node:
         return b.expand(b.cast(source, input.dtype), index.shape)
     if source.dtype is not input.dtype:
         raise RuntimeError(
-            f"{name}(): Expected self.dtype to be equal to src.dtype, but they are {input.dtype.name} and {source.dtype.name}"
+            f"{name}(): Expected self.dtype to be equal to src.dtype, but they are "
+            f"{input.dtype.name} and {source.dtype.name}"
         )
     source = at_least_1d(source)
     if source.ndim != index.ndim:
         raise RuntimeError(
-            f"{name}(): Index tensor must have the same number of dimensions as src tensor, but the index is "
+            f"{name}(): Index tensor must have the same number of dimensions as src tensor, but "
+            "the index is "
             f"{list(index.shape)} and src {list(source.shape)}"
         )
     if any(n > m for n, m in zip(index.shape, source.shape)):
         raise RuntimeError(
-            f"{name}(): Expected index {list(index.shape)} to be no larger than src {list(source.shape)} in all dimensions"
+            f"{name}(): Expected index {list(index.shape)} to be no larger than src "
+            f"{list(source.shape)} in all dimensions"
         )
     return b.slice_(source, (0,) * index.ndim, index.shape)
 
@@ -142,7 +163,7 @@ def _(g, dim, index, src_layout):  # type: ignore[no-untyped-def]
     return _spread(gather(g, dim, index), src_layout)
 
 
-# --- scatter with a choice of reductions ----------------------------------------------------------------------------
+# --- scatter with a choice of reductions ----------------------------------------------------------
 
 _COMBINES = {"sum": "sum", "mean": "sum", "prod": "prod", "amax": "max", "amin": "min"}
 
@@ -159,22 +180,32 @@ def _neutral(reduce: str, type_: dtypes.dtype) -> bool | int | float:
 
 
 @op("")
-def scatter_reduce(input: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool = True) -> Value:
+def scatter_reduce(
+    input: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool = True
+) -> Value:
     """input with src joined in where `gather` would read, by sum, prod, mean, amax or amin.
 
     Without include_self, elements that src meets count from src alone.
     """
     if reduce not in _COMBINES:
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+        raise RuntimeError(
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
+        )
     if input.dtype.is_complex and reduce in ("amax", "amin"):
-        raise NotImplementedError(f"\"scatter_reduce\" with {reduce} not implemented for '{TYPE_NAMES[input.dtype.name]}'")
+        raise NotImplementedError(
+            f"\"scatter_reduce\" with {reduce} not implemented for '{TYPE_NAMES[input.dtype.name]}'"
+        )
     base = opmath(input)
     if not include_self:
-        base = _scattered("scatter_reduce", base, dim, index, b.const(_neutral(reduce, input.dtype)), "set")
+        base = _scattered(
+            "scatter_reduce", base, dim, index, b.const(_neutral(reduce, input.dtype)), "set"
+        )
     source = src if src.weak else opmath(src)
     result = _scattered("scatter_reduce", base, dim, index, source, _COMBINES[reduce])
     if reduce == "mean":
-        count = _scattered("scatter_reduce", _start(base, dim, index, include_self), dim, index, b.const(1), "sum")
+        count = _scattered(
+            "scatter_reduce", _start(base, dim, index, include_self), dim, index, b.const(1), "sum"
+        )
         if input.dtype.kind == "int":
             result = b.elementwise("floor_divide", result, count)
         else:
@@ -185,7 +216,9 @@ def scatter_reduce(input: Value, dim: int, index: Value, src: Value, reduce: str
 def _start(base: Node, dim: int, index: Node, include_self: bool) -> Node:
     """How many values each element counts for before src is counted."""
     ones = b.expand(b.const(1, base.dtype), base.shape)
-    return ones if include_self else _scattered("scatter_reduce", ones, dim, index, b.const(0), "set")
+    return (
+        ones if include_self else _scattered("scatter_reduce", ones, dim, index, b.const(0), "set")
+    )
 
 
 def _counts(g: Any, dim: int, index: Any, include_self: bool) -> Any:
@@ -199,7 +232,9 @@ def _untouched(g: Any, dim: int, index: Any, include_self: bool) -> Any:
     return g if include_self else scatter(g, dim, index, 0)
 
 
-def _shares(g: Any, input: Any, dim: int, index: Any, src: Any, out: Any, include_self: bool) -> tuple[Any, Any]:
+def _shares(
+    g: Any, input: Any, dim: int, index: Any, src: Any, out: Any, include_self: bool
+) -> tuple[Any, Any]:
     """The gradients through an extreme: evenly among the elements that attain it."""
     ours = cast(input == out, g.dtype)
     ours = _untouched(ours, dim, index, include_self)
@@ -214,8 +249,10 @@ def _touched(g: Any, dim: int, index: Any) -> Any:
     return scatter(full(tuple(g.shape), 0, g.dtype), dim, index, 1) > 0
 
 
-def _products(g: Any, input: Any, dim: int, index: Any, src: Any, include_self: bool) -> tuple[Any, Any]:
-    """The gradients through a product: the product of the other factors, also where some are zero."""
+def _products(
+    g: Any, input: Any, dim: int, index: Any, src: Any, include_self: bool
+) -> tuple[Any, Any]:
+    """The gradients through a product: that of the other factors, also where some are zero."""
     base = input if include_self else scatter(input, dim, index, 1)
     no_base, no_src = base == 0, src == 0
     rest = scatter_reduce(where(no_base, 1, base), dim, index, where(no_src, 1, src), "prod", True)
@@ -232,12 +269,19 @@ def _products(g: Any, input: Any, dim: int, index: Any, src: Any, include_self: 
 
 @scatter_reduce.vjp("input", "src")
 def _(g, input, dim, index, src, reduce, include_self, out):  # type: ignore[no-untyped-def]
-    used = src if tuple(src.shape) == tuple(index.shape) else src[tuple(slice(0, n) for n in index.shape)]
+    used = (
+        src
+        if tuple(src.shape) == tuple(index.shape)
+        else src[tuple(slice(0, n) for n in index.shape)]
+    )
     if reduce == "sum":
         found = _untouched(g, dim, index, include_self), gather(g, dim, index)
     elif reduce == "mean":
         share = g / _counts(g, dim, index, include_self)
-        found = _untouched(g, dim, index, False) if not include_self else share, gather(share, dim, index)
+        found = (
+            _untouched(g, dim, index, False) if not include_self else share,
+            gather(share, dim, index),
+        )
     elif reduce == "prod":
         found = _products(g, input, dim, index, used, include_self)
     else:
@@ -245,13 +289,15 @@ def _(g, input, dim, index, src, reduce, include_self, out):  # type: ignore[no-
     return found[0], _spread(found[1], src)
 
 
-# --- whole slices along a dimension -----------------------------------------------------------------------------------
+# --- whole slices along a dimension ---------------------------------------------------------------
 
 
 def _slices(name: str, input: Node, dim: int, index: Node, wraps: bool = False) -> Node:
     """The flat addresses of the slices of input at the positions of a vector (or one number)."""
     if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but it has shape {list(index.shape)}")
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, but it has shape {list(index.shape)}"
+        )
     positions = at_least_1d(require_index(name, index))
     axis = normalize_axis(dim, input.ndim)
     return index_addresses(input.shape, [positions], (axis,), axis, wraps)
@@ -273,18 +319,21 @@ def _(g, input_layout, dim, index):  # type: ignore[no-untyped-def]
 def _source(name: str, x: Node, address: Node, dim: int, index: Node, source: Node) -> Node:
     if source.dtype is not x.dtype:
         raise RuntimeError(
-            f"{name}(): self and source expected to have the same dtype, but got (self) {TYPE_NAMES[x.dtype.name]} and "
+            f"{name}(): self and source expected to have the same dtype, but got (self) "
+            f"{TYPE_NAMES[x.dtype.name]} and "
             f"(source) {TYPE_NAMES[source.dtype.name]}"
         )
     source = at_least_1d(source)
     if source.shape != address.shape:
         if source.ndim != address.ndim or source.shape[dim] != address.shape[dim]:
             raise (IndexError if name == "index_copy" else RuntimeError)(
-                f"{name}_(): Number of indices ({index.numel}) should be equal to source.size(dim): "
+                f"{name}_(): Number of indices ({index.numel}) should be equal to "
+                "source.size(dim): "
                 f"source is {list(source.shape)}, dim is {dim}"
             )
         raise RuntimeError(
-            f"{name}(): source tensor shape must match self tensor shape, excluding the specified dimension. "
+            f"{name}(): source tensor shape must match self tensor shape, excluding the specified "
+            "dimension. "
             f"Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
         )
     return source
@@ -332,10 +381,13 @@ def _(g, dim, index, source_layout):  # type: ignore[no-untyped-def]
 
 @op("", inplace=True, strides=strides_of_first)
 def index_fill(input: Value, dim: int, index: Value, value: Value) -> Value:
-    """input with one value (a number or a 0-d tensor) in the slices at the positions of a vector; they may be negative."""
+    """input with one value (a number or a 0-d tensor) in the slices at the positions of a vector;
+    they may be negative.
+    """
     if value.ndim:
         raise RuntimeError(
-            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
         )
     x = at_least_1d(input)
     address = _slices("index_fill", x, dim, index, wraps=True)
@@ -353,7 +405,7 @@ def _(g, dim, index):  # type: ignore[no-untyped-def]
     return sum_(g * inside, None, False)
 
 
-# --- what the suite checks ------------------------------------------------------------------------------------------
+# --- what the suite checks ------------------------------------------------------------------------
 
 
 def _below(make: Callable, size: int, *shape: int) -> np.ndarray:
@@ -374,7 +426,12 @@ def _scatter_reference(x: np.ndarray, dim: int, index: np.ndarray, src: np.ndarr
 
 
 def _scatter_reduce_reference(
-    x: np.ndarray, dim: int, index: np.ndarray, src: np.ndarray, reduce: str = "sum", include_self: bool = True
+    x: np.ndarray,
+    dim: int,
+    index: np.ndarray,
+    src: np.ndarray,
+    reduce: str = "sum",
+    include_self: bool = True,
 ) -> np.ndarray:
     found: dict[tuple, list] = {}
     for place in np.ndindex(*index.shape):
@@ -394,7 +451,9 @@ def _along(x: np.ndarray, dim: int, index: np.ndarray) -> tuple:
     return tuple(key)
 
 
-def _index_add_reference(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray, alpha: float = 1) -> np.ndarray:
+def _index_add_reference(
+    x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray, alpha: float = 1
+) -> np.ndarray:
     result = x.copy()
     np.add.at(result, _along(x, dim, index), alpha * source)
     return result
@@ -407,35 +466,63 @@ def _stored(x: np.ndarray, dim: int, index: np.ndarray, source: Any) -> np.ndarr
 
 
 gather.test(
-    lambda make: [((make(3, 4), 0, _below(make, 3, 5, 2)), {}), ((make(3, 4), 1, _below(make, 4, 2, 6)), {})],
+    lambda make: [
+        ((make(3, 4), 0, _below(make, 3, 5, 2)), {}),
+        ((make(3, 4), 1, _below(make, 4, 2, 6)), {}),
+    ],
     lambda x, dim, index: x[_each(index, dim)],
 )
 scatter.test(
-    lambda make: [((make(3, 4), 0, np.array([[0, 2, 1], [2, 0, 0]]), make(2, 4)), {}),
-                  ((make(3, 4), 1, _below(make, 4, 3, 1), 2.5), {})],
+    lambda make: [
+        ((make(3, 4), 0, np.array([[0, 2, 1], [2, 0, 0]]), make(2, 4)), {}),
+        ((make(3, 4), 1, _below(make, 4, 3, 1), 2.5), {}),
+    ],
     _scatter_reference,
-)  # fmt: skip
+)
 scatter_add.test(
-    lambda make: [((make(3, 4), 0, _below(make, 3, 5, 3), make(6, 3)), {}), ((make(3, 4), 1, _below(make, 4, 2, 6), make(2, 6)), {})],
+    lambda make: [
+        ((make(3, 4), 0, _below(make, 3, 5, 3), make(6, 3)), {}),
+        ((make(3, 4), 1, _below(make, 4, 2, 6), make(2, 6)), {}),
+    ],
     lambda x, dim, index, src: _scatter_reduce_reference(x, dim, index, src),
 )
 scatter_reduce.test(
     lambda make: [
-        ((make(3, 4, low=0.5), 0, _below(make, 3, 4, 3), make(4, 3, low=0.5), reduce, include_self), {})
+        (
+            (
+                make(3, 4, low=0.5),
+                0,
+                _below(make, 3, 4, 3),
+                make(4, 3, low=0.5),
+                reduce,
+                include_self,
+            ),
+            {},
+        )
         for reduce in _COMBINES
         for include_self in (True, False)
     ],
     _scatter_reduce_reference,
 )
 index_select.test(
-    lambda make: [((make(3, 4), 1, _below(make, 4, 6)), {}), ((make(3, 4), 0, _below(make, 3, 2)), {})],
+    lambda make: [
+        ((make(3, 4), 1, _below(make, 4, 6)), {}),
+        ((make(3, 4), 0, _below(make, 3, 2)), {}),
+    ],
     lambda x, dim, index: np.take(x, index, dim),
 )
 index_add.test(
-    lambda make: [((make(3, 4), 0, _below(make, 3, 5), make(5, 4)), {}), ((make(3, 4), 1, _below(make, 4, 6), make(3, 6), 0.5), {})],
+    lambda make: [
+        ((make(3, 4), 0, _below(make, 3, 5), make(5, 4)), {}),
+        ((make(3, 4), 1, _below(make, 4, 6), make(3, 6), 0.5), {}),
+    ],
     _index_add_reference,
 )
 index_copy.test(lambda make: [((make(3, 4), 1, np.array([3, 0]), make(3, 2)), {})], _stored)
 index_fill.test(
-    lambda make: [((make(3, 4), 1, np.array([3, 0]), make()), {}), ((make(3, 4), 0, np.array([1, -1]), 2.0), {})], _stored
+    lambda make: [
+        ((make(3, 4), 1, np.array([3, 0]), make()), {}),
+        ((make(3, 4), 0, np.array([1, -1]), 2.0), {}),
+    ],
+    _stored,
 )

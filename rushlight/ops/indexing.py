@@ -1,8 +1,10 @@
-"""Reading and writing at integer positions: advanced indices, and the functions that take them along one dimension.
+"""Reading and writing at integer positions: advanced indices, and the functions that take them
+along one dimension.
 
-In: tensors and integer tensors. Out: tensors. Invariant: every row here turns its positions into flat addresses of a
-row-major operand, and is one `gather` or one `scatter` of these; a position outside its dimension becomes an address
-outside the operand, so that running the program raises IndexError.
+In: tensors and integer tensors. Out: tensors. Invariant: every row here turns its positions into
+flat addresses of a row-major operand, and is one `gather` or one `scatter` of these; a position
+outside its dimension becomes an address outside the operand, so that running the program raises
+IndexError.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from .common import TYPE_NAMES, opmath
 from .registry import Value, Values, op
 from .signature import strides_of_first
 
-# --- addresses ------------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 
 def whole(number: int) -> Node:
@@ -32,13 +34,16 @@ def require_index(name: str, index: Node, allowed: Sequence[str] = ("int64", "in
     """The index in int64; RuntimeError in PyTorch's words for another dtype."""
     if index.dtype.name not in allowed:
         raise RuntimeError(
-            f"{name}(): Expected dtype {' or '.join(allowed)} for index, but got {index.dtype.name}{list(index.shape)}"
+            f"{name}(): Expected dtype {' or '.join(allowed)} for index, but got "
+            f"{index.dtype.name}{list(index.shape)}"
         )
     return b.cast(index, dtypes.int64)
 
 
 def part_of_address(index: Node, size: int, stride: int, numel: int, wraps: bool = True) -> Node:
-    """index * stride, negative positions counted from the end (if it `wraps`); numel, which is no address, outside."""
+    """index * stride, negative positions counted from the end (if it `wraps`); numel, which is no
+    address, outside.
+    """
     position = b.where(index < 0, b.add(index, whole(size)), index) if wraps else index
     inside = (position >= 0) & (position < size)
     return b.where(inside, b.mul(position, whole(stride)), whole(numel))
@@ -50,18 +55,24 @@ def extents_after(shape: Sequence[int], axis: int) -> int:
 
 
 def index_addresses(
-    shape: Sequence[int], indices: Sequence[Node], dims: Sequence[int], place: int, wraps: bool = True
+    shape: Sequence[int],
+    indices: Sequence[Node],
+    dims: Sequence[int],
+    place: int,
+    wraps: bool = True,
 ) -> Node:
     """The flat addresses of x[..., indices, ...]: indices[k] stands at dimension dims[k] of x.
 
-    The broadcast indices' dimensions come before the rest's number `place`. Negative positions count from the end if
-    they may (`wraps`). IndexError where the indices do not broadcast.
+    The broadcast indices' dimensions come before the rest's number `place`. Negative positions
+    count from the end if they may (`wraps`). IndexError where the indices do not broadcast.
     """
     try:
         among = broadcast_shapes(*[i.shape for i in indices])
     except RuntimeError:
         listed = ", ".join(str(list(i.shape)) for i in indices)
-        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}") from None
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
+        ) from None
     rest = [d for d in range(len(shape)) if d not in dims]
     sizes = [shape[d] for d in rest]
     result = (*sizes[:place], *among, *sizes[place:])
@@ -73,7 +84,9 @@ def index_addresses(
     for index, d in zip(indices, dims):
         if shape[d] == 0 and prod(among):
             raise IndexError("index is out of bounds for dimension with size 0")
-        part = part_of_address(b.cast(index, dtypes.int64), shape[d], extents_after(shape, d), numel, wraps)
+        part = part_of_address(
+            b.cast(index, dtypes.int64), shape[d], extents_after(shape, d), numel, wraps
+        )
         tail = len(sizes) - place
         lead = len(among) - index.ndim
         part = b.reshape(part, (*(1,) * (place + lead), *index.shape, *(1,) * tail))
@@ -88,15 +101,20 @@ def zeros_of(size: Sequence[int], like: Node) -> Node:
 
 def scatter_wide(base: Node, address: Node, source: Node, combine: str) -> Node:
     """A scatter that adds and multiplies float16 and bfloat16 in float32 and rounds once."""
-    return b.cast(b.scatter(opmath(base), address, opmath(b.expand(source, address.shape)), combine), base.dtype)
+    return b.cast(
+        b.scatter(opmath(base), address, opmath(b.expand(source, address.shape)), combine),
+        base.dtype,
+    )
 
 
-# --- advanced indices -------------------------------------------------------------------------------------------------
+# --- advanced indices -----------------------------------------------------------------------------
 
 
 @op("", grad_name="IndexBackward0")
 def index(input: Value, indices: Values, dims: tuple, place: int) -> Value:
-    """input[..., indices, ...]: integer tensors that broadcast, the k-th at dimension dims[k] (see `index_addresses`)."""
+    """input[..., indices, ...]: integer tensors that broadcast, the k-th at dimension dims[k] (see
+    `index_addresses`).
+    """
     return b.gather(input, index_addresses(input.shape, indices, dims, place))
 
 
@@ -108,7 +126,9 @@ def _(g, input_layout, indices, dims, place):  # type: ignore[no-untyped-def]
 @op("")
 def index_backward(grad: Value, indices: Values, size: tuple, dims: tuple, place: int) -> Value:
     """Zeros of shape `size` to which grad is added where `index` read."""
-    return scatter_wide(zeros_of(size, grad), index_addresses(size, indices, dims, place), grad, "sum")
+    return scatter_wide(
+        zeros_of(size, grad), index_addresses(size, indices, dims, place), grad, "sum"
+    )
 
 
 @index_backward.vjp("grad")
@@ -117,22 +137,32 @@ def _(g, indices, dims, place):  # type: ignore[no-untyped-def]
 
 
 @op("", grad_name="IndexPutBackward0", strides=strides_of_first)
-def index_write(input: Value, indices: Values, values: Value, dims: tuple, place: int, accumulate: bool) -> Value:
-    """input with `values` stored (or added) where `index` would read; of positions met twice the last one counts."""
+def index_write(
+    input: Value, indices: Values, values: Value, dims: tuple, place: int, accumulate: bool
+) -> Value:
+    """input with `values` stored (or added) where `index` would read; of positions met twice the
+    last one counts.
+    """
     address = index_addresses(input.shape, indices, dims, place)
     if input.dtype is not values.dtype and not values.weak:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
-            f"{TYPE_NAMES[input.dtype.name]} for the destination and {TYPE_NAMES[values.dtype.name]} for the source."
+            f"{TYPE_NAMES[input.dtype.name]} for the destination and "
+            f"{TYPE_NAMES[values.dtype.name]} for the source."
         )
     try:
         source = b.expand(b.cast(values, input.dtype), address.shape)
     except RuntimeError:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
+            "indexing result of shape "
             f"{list(address.shape)}"
         ) from None
-    return scatter_wide(input, address, source, "sum") if accumulate else b.scatter(input, address, source, "set")
+    return (
+        scatter_wide(input, address, source, "sum")
+        if accumulate
+        else b.scatter(input, address, source, "set")
+    )
 
 
 @index_write.vjp("input")
@@ -151,9 +181,20 @@ def _positions(make: Callable, *shape: int, size: int) -> np.ndarray:
 
 def _index_samples(make: Callable) -> list:
     return [
-        ((make(4, 3, 5), [_positions(make, 2, 1, size=4), _positions(make, 3, size=3)], (0, 1), 0), {}),
+        (
+            (
+                make(4, 3, 5),
+                [_positions(make, 2, 1, size=4), _positions(make, 3, size=3)],
+                (0, 1),
+                0,
+            ),
+            {},
+        ),
         ((make(4, 3, 5), [_positions(make, 6, size=3)], (1,), 1), {}),
-        ((make(4, 3, 5), [_positions(make, 2, size=4), _positions(make, 2, size=5)], (0, 2), 0), {}),
+        (
+            (make(4, 3, 5), [_positions(make, 2, size=4), _positions(make, 2, size=5)], (0, 2), 0),
+            {},
+        ),
     ]
 
 
@@ -164,18 +205,27 @@ def _numpy_key(ndim: int, indices: Sequence[np.ndarray], dims: Sequence[int]) ->
     return tuple(key)
 
 
-def _index_reference(x: np.ndarray, indices: Sequence[np.ndarray], dims: tuple, place: int) -> np.ndarray:
+def _index_reference(
+    x: np.ndarray, indices: Sequence[np.ndarray], dims: tuple, place: int
+) -> np.ndarray:
     return x[_numpy_key(x.ndim, indices, dims)]
 
 
-def _index_backward_reference(grad: np.ndarray, indices: Sequence[np.ndarray], size: tuple, dims: tuple, place: int) -> np.ndarray:
+def _index_backward_reference(
+    grad: np.ndarray, indices: Sequence[np.ndarray], size: tuple, dims: tuple, place: int
+) -> np.ndarray:
     result = np.zeros(size)
     np.add.at(result, _numpy_key(len(size), indices, dims), grad)
     return result
 
 
 def _index_write_reference(
-    x: np.ndarray, indices: Sequence[np.ndarray], values: np.ndarray, dims: tuple, place: int, accumulate: bool
+    x: np.ndarray,
+    indices: Sequence[np.ndarray],
+    values: np.ndarray,
+    dims: tuple,
+    place: int,
+    accumulate: bool,
 ) -> np.ndarray:
     result = x.copy()
     key = _numpy_key(x.ndim, indices, dims)
@@ -188,7 +238,8 @@ def _index_write_reference(
 
 index.test(_index_samples, _index_reference)
 index_backward.test(
-    lambda make: [((make(3, 5), [np.array([1, -1, 1])], (4, 5), (0,), 0), {})], _index_backward_reference
+    lambda make: [((make(3, 5), [np.array([1, -1, 1])], (4, 5), (0,), 0), {})],
+    _index_backward_reference,
 )
 index_write.test(
     lambda make: [

@@ -1,9 +1,11 @@
-"""Decompositions and inverses of matrices: NumPy's (LAPACK) as one node each, with gradients of our own.
+"""Decompositions and inverses of matrices: NumPy's (LAPACK) as one node each, with gradients of our
+own.
 
-In: (..., n, m) matrices, float32 or wider. Out: their factors. Invariants: the gradients are matrix products, triangular masks and
-other rows of this table, so they can be differentiated again; a matrix without inverse or factor is a LinAlgError when
-the program runs. Formulas follow Giles, Collected Matrix Derivative Results (2008), and Walter and Lehmann,
-arXiv 1009.6112 (QR), with A^H for the conjugate transpose.
+In: (..., n, m) matrices, float32 or wider. Out: their factors. Invariants: the gradients are matrix
+products, triangular masks and other rows of this table, so they can be differentiated again; a
+matrix without inverse or factor is a LinAlgError when the program runs. Formulas follow Giles,
+Collected Matrix Derivative Results (2008), and Walter and Lehmann, arXiv 1009.6112 (QR), with A^H
+for the conjugate transpose.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from ..base.errors import LinAlgError
 from ..base.layout import broadcast_shapes
 from ..graph import build as b
 from ..graph.host import host_function
-from ..graph.node import Node
 from .common import TYPE_NAMES, conjugate
 from .core import cat
 from .matmul import matmul
@@ -27,15 +28,28 @@ from .registry import Value, op
 
 
 def require_matrices(name: str, x: Any, square: bool = False) -> None:
-    """RuntimeError in PyTorch's words unless x holds (square) matrices of a dtype that LAPACK knows."""
+    """RuntimeError in PyTorch's words unless x holds (square) matrices of a dtype that LAPACK
+    knows.
+    """
     if x.ndim < 2:
-        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions, but it has shape {list(x.shape)}.")
+        raise RuntimeError(
+            f"{name}: The input tensor A must have at least 2 dimensions, but it has shape "
+            f"{list(x.shape)}."
+        )
     if square and x.shape[-1] != x.shape[-2]:
-        raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices")
+        raise RuntimeError(
+            f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by "
+            f"{x.shape[-1]} matrices"
+        )
     if x.dtype.kind not in ("float", "complex"):
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {TYPE_NAMES[x.dtype.name]}")
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got "
+            f"{TYPE_NAMES[x.dtype.name]}"
+        )
     if x.dtype in b.NARROW:
-        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {TYPE_NAMES[x.dtype.name]}")
+        raise RuntimeError(
+            f"{name}: Low precision dtypes not supported. Got {TYPE_NAMES[x.dtype.name]}"
+        )
 
 
 def adjoint(x: Any) -> Any:
@@ -62,7 +76,7 @@ def _guarded(name: str, message: str, function: Callable, x: np.ndarray) -> Any:
         raise LinAlgError(f"{name}: {place}{message}") from error
 
 
-# --- inverse, solution, determinant -------------------------------------------------------------------------------
+# --- inverse, solution, determinant -------------------------------------------------------------
 
 
 @host_function
@@ -72,7 +86,7 @@ def matrix_inverse(x: np.ndarray) -> tuple:
 
 
 @op("", grad_name="LinalgInvExBackward0")
-def inv(A: Value) -> Value:  # noqa: N803 - PyTorch's name
+def inv(A: Value) -> Value:
     """A^-1."""
     require_matrices("linalg.inv", A, True)
     return b.host("matrix_inverse", [A], [(A.shape, A.dtype)])[0]
@@ -89,18 +103,20 @@ def matrix_solution(a: np.ndarray, y: np.ndarray) -> tuple:
     try:
         return (np.linalg.solve(a, y),)
     except np.linalg.LinAlgError as error:
-        raise LinAlgError("torch.linalg.solve: The solver failed because the input matrix is singular.") from error
+        raise LinAlgError(
+            "torch.linalg.solve: The solver failed because the input matrix is singular."
+        ) from error
 
 
 @op("", grad_name="LinalgSolveExBackward0")
-def solve_matrix(A: Value, B: Value) -> Value:  # noqa: N803
+def solve_matrix(A: Value, B: Value) -> Value:
     """X with A X = B; leading dimensions broadcast."""
     lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
     return b.host("matrix_solution", [A, B], [((*lead, *B.shape[-2:]), B.dtype)])[0]
 
 
 @solve_matrix.vjp("A", "B")
-def _(g, out, A):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g, out, A):  # type: ignore[no-untyped-def]
     towards = solve_matrix(adjoint(A), g)
     return -matmul(towards, adjoint(out)), towards
 
@@ -115,14 +131,16 @@ def triangular_solution(a: np.ndarray, y: np.ndarray, upper: bool, unit: bool) -
 
 
 @op("", grad_name="LinalgSolveTriangularBackward0")
-def solve_triangular_matrix(A: Value, B: Value, upper: bool, unitriangular: bool) -> Value:  # noqa: N803
+def solve_triangular_matrix(A: Value, B: Value, upper: bool, unitriangular: bool) -> Value:
     """X with T X = B, T the triangle of A (its diagonal counting as ones if unitriangular)."""
     lead = broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    return b.host("triangular_solution", [A, B], [((*lead, *B.shape[-2:]), B.dtype)], (upper, unitriangular))[0]
+    return b.host(
+        "triangular_solution", [A, B], [((*lead, *B.shape[-2:]), B.dtype)], (upper, unitriangular)
+    )[0]
 
 
 @solve_triangular_matrix.vjp("A", "B")
-def _(g, out, A, upper, unitriangular):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g, out, A, upper, unitriangular):  # type: ignore[no-untyped-def]
     towards = solve_triangular_matrix(adjoint(A), g, not upper, unitriangular)
     whole = -matmul(towards, adjoint(out))
     offset = int(unitriangular)
@@ -135,7 +153,7 @@ def matrix_determinant(x: np.ndarray) -> tuple:
 
 
 @op("", grad_name="LinalgDetBackward0")
-def det(A: Value) -> Value:  # noqa: N803
+def det(A: Value) -> Value:
     """The determinant."""
     require_matrices("linalg.det", A, True)
     return b.host("matrix_determinant", [A], [(A.shape[:-2], A.dtype)])[0]
@@ -143,7 +161,9 @@ def det(A: Value) -> Value:  # noqa: N803
 
 @host_function
 def matrix_cofactors(x: np.ndarray) -> tuple:
-    """det(U V^H) U diag(product of the other singular values) V^H: also right where the matrix is singular."""
+    """det(U V^H) U diag(product of the other singular values) V^H: also right where the matrix is
+    singular.
+    """
     u, s, vh = np.linalg.svd(x)
     n = s.shape[-1]
     others = np.stack([np.prod(np.delete(s, k, -1), -1) for k in range(n)], -1) if n else s
@@ -151,18 +171,20 @@ def matrix_cofactors(x: np.ndarray) -> tuple:
 
 
 @op("", grad_name="CofactorBackward0")
-def cofactors(A: Value) -> Value:  # noqa: N803
-    """The derivative of det(A) by the elements of A: det(A) A^-T, and its limit where A is singular."""
+def cofactors(A: Value) -> Value:
+    """The derivative of det(A) by the elements of A: det(A) A^-T, and its limit where A is
+    singular.
+    """
     return b.host("matrix_cofactors", [A], [(A.shape, A.dtype)])[0]
 
 
 @det.vjp("A")
-def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g, A):  # type: ignore[no-untyped-def]
     return g.unsqueeze(-1).unsqueeze(-1) * conjugate(cofactors(A))
 
 
 @cofactors.vjp("A")
-def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g, A):  # type: ignore[no-untyped-def]
     turned = adjoint(inv(A))
     share = (g * turned).sum((-2, -1), True)
     inner = matmul(turned, matmul(g.transpose(-2, -1), turned))
@@ -175,7 +197,7 @@ def matrix_logdet(x: np.ndarray) -> tuple:
 
 
 @op("", grad_name="LinalgSlogdetBackward0")
-def slogdet(A: Value) -> tuple:  # noqa: N803
+def slogdet(A: Value) -> tuple:
     """(sign, log |det|) of the determinant."""
     require_matrices("linalg.slogdet", A, True)
     lead = A.shape[:-2]
@@ -183,7 +205,7 @@ def slogdet(A: Value) -> tuple:  # noqa: N803
 
 
 @slogdet.vjp("A")
-def _(g0, g1, A, out0):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g0, g1, A, out0):  # type: ignore[no-untyped-def]
     towards = g1
     if A.dtype.is_complex:  # the sign turns with the phase of the trace of A^-1 dA
         turning = (conjugate(g0) * out0).imag
@@ -191,13 +213,15 @@ def _(g0, g1, A, out0):  # type: ignore[no-untyped-def]  # noqa: N803
     return towards.unsqueeze(-1).unsqueeze(-1) * adjoint(inv(A))
 
 
-# --- factors ------------------------------------------------------------------------------------------------------
+# --- factors ------------------------------------------------------------------------------------
 
 
 @host_function
 def cholesky_factor(x: np.ndarray) -> tuple:
     def one(matrix: np.ndarray) -> np.ndarray:
-        return np.linalg.cholesky(np.tril(matrix) + np.conj(np.swapaxes(np.tril(matrix, -1), -1, -2)))
+        return np.linalg.cholesky(
+            np.tril(matrix) + np.conj(np.swapaxes(np.tril(matrix, -1), -1, -2))
+        )
 
     try:
         return (one(x),)
@@ -214,14 +238,15 @@ def _not_positive(x: np.ndarray) -> str:
             except np.linalg.LinAlgError:
                 place = f"(Batch element {k}): " if x.ndim > 2 else ""
                 return (
-                    f"{place}The factorization could not be completed because the input is not positive-definite "
+                    f"{place}The factorization could not be completed because the input is not "
+                    "positive-definite "
                     f"(the leading minor of order {order} is not positive-definite)."
                 )
     return "The factorization could not be completed because the input is not positive-definite."
 
 
 @op("", grad_name="LinalgCholeskyExBackward0")
-def cholesky_lower(A: Value) -> Value:  # noqa: N803
+def cholesky_lower(A: Value) -> Value:
     """The lower triangular L with A = L L^H; the upper triangle of A is not read."""
     require_matrices("linalg.cholesky", A, True)
     return b.host("cholesky_factor", [A], [(A.shape, A.dtype)])[0]
@@ -242,12 +267,21 @@ def orthogonal_factors(x: np.ndarray, complete: bool) -> tuple:
 
 
 @op("", grad_name="LinalgQrBackward0")
-def qr_factors(A: Value, complete: bool) -> tuple:  # noqa: N803
-    """(Q, R) with A = Q R, Q of orthonormal columns (as many as rows if complete), R upper triangular."""
+def qr_factors(A: Value, complete: bool) -> tuple:
+    """(Q, R) with A = Q R, Q of orthonormal columns (as many as rows if complete), R upper
+    triangular.
+    """
     require_matrices("linalg.qr", A)
     *lead, m, n = A.shape
     k = m if complete else min(m, n)
-    return tuple(b.host("orthogonal_factors", [A], [((*lead, m, k), A.dtype), ((*lead, k, n), A.dtype)], (complete,)))
+    return tuple(
+        b.host(
+            "orthogonal_factors",
+            [A],
+            [((*lead, m, k), A.dtype), ((*lead, k, n), A.dtype)],
+            (complete,),
+        )
+    )
 
 
 @qr_factors.vjp("A")
@@ -255,7 +289,8 @@ def _(g0, g1, out0, out1, complete):  # type: ignore[no-untyped-def]
     m, n = out0.shape[-2], out1.shape[-1]
     if complete and m > n:
         raise RuntimeError(
-            f"The QR decomposition is not differentiable when mode='complete' and nrows > ncols: got {m} by {n} matrices"
+            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols: "
+            f"got {m} by {n} matrices"
         )
     if m >= n:
         return _towards_qr(g0, g1, out0, out1)
@@ -271,7 +306,11 @@ def _towards_qr(to_q: Any, to_r: Any, q: Any, r: Any) -> Any:
     inner = matmul(r, adjoint(to_r)) - matmul(adjoint(to_q), q)
     lower = tril(inner, -1)
     diagonal = _diagonal(inner)
-    mirrored = lower + adjoint(lower) + diag_embed(diagonal.real if diagonal.dtype.is_complex else diagonal)
+    mirrored = (
+        lower
+        + adjoint(lower)
+        + diag_embed(diagonal.real if diagonal.dtype.is_complex else diagonal)
+    )
     return adjoint(solve_triangular_matrix(r, adjoint(to_q + matmul(q, mirrored)), True, False))
 
 
@@ -281,10 +320,16 @@ def hermitian_factors(x: np.ndarray, lower: bool) -> tuple:
 
 
 @op("", grad_name="LinalgEighBackward0")
-def eigh_factors(A: Value, lower: bool) -> tuple:  # noqa: N803
-    """(eigenvalues in ascending order, eigenvectors as columns) of Hermitian matrices, of which one triangle is read."""
+def eigh_factors(A: Value, lower: bool) -> tuple:
+    """(eigenvalues in ascending order, eigenvectors as columns) of Hermitian matrices, of which one
+    triangle is read.
+    """
     require_matrices("linalg.eigh", A, True)
-    return tuple(b.host("hermitian_factors", [A], [(A.shape[:-1], A.dtype.real), (A.shape, A.dtype)], (lower,)))
+    return tuple(
+        b.host(
+            "hermitian_factors", [A], [(A.shape[:-1], A.dtype.real), (A.shape, A.dtype)], (lower,)
+        )
+    )
 
 
 def _gaps(values: Any, like: Any) -> Any:
@@ -306,13 +351,17 @@ def singular_factors(x: np.ndarray, full: bool) -> tuple:
 
 
 @op("", grad_name="LinalgSvdBackward0")
-def svd_factors(A: Value, full_matrices: bool) -> tuple:  # noqa: N803
+def svd_factors(A: Value, full_matrices: bool) -> tuple:
     """(U, S, V^H) with A = U diag(S) V^H, singular values in descending order."""
     require_matrices("linalg.svd", A)
     *lead, m, n = A.shape
     k = min(m, n)
     rows, columns = (m, n) if full_matrices else (k, k)
-    facts = [((*lead, m, rows), A.dtype), ((*lead, k), A.dtype.real), ((*lead, columns, n), A.dtype)]
+    facts = [
+        ((*lead, m, rows), A.dtype),
+        ((*lead, k), A.dtype.real),
+        ((*lead, columns, n), A.dtype),
+    ]
     return tuple(b.host("singular_factors", [A], facts, (full_matrices,)))
 
 
@@ -347,7 +396,7 @@ def general_eigen(x: np.ndarray) -> tuple:
 
 
 @op("", grad_name="LinalgEigBackward0")
-def eig_factors(A: Value) -> tuple:  # noqa: N803
+def eig_factors(A: Value) -> tuple:
     """(eigenvalues, eigenvectors as columns), both complex, of square matrices."""
     require_matrices("linalg.eig", A, True)
     kind = A.dtype if A.dtype.is_complex else A.dtype.to_complex()
@@ -396,24 +445,33 @@ def permutation_of(pivots: np.ndarray, rows: int) -> tuple:
 
 
 @op("", grad_name="LinalgLuFactorExBackward0")
-def lu_packed(A: Value) -> tuple:  # noqa: N803
-    """(L below and U on and above the diagonal, row exchanges counted from 1) with partial pivoting."""
+def lu_packed(A: Value) -> tuple:
+    """(L below and U on and above the diagonal, row exchanges counted from 1) with partial
+    pivoting.
+    """
     require_matrices("linalg.lu_factor", A)
     k = min(A.shape[-2:])
-    return tuple(b.host("triangular_factors", [A], [(A.shape, A.dtype), ((*A.shape[:-2], k), dtypes.int32)]))
+    return tuple(
+        b.host("triangular_factors", [A], [(A.shape, A.dtype), ((*A.shape[:-2], k), dtypes.int32)])
+    )
 
 
 @op("", differentiable=False)
 def permutation_matrix(pivots: Value, rows: int, dtype: dtypes.dtype) -> Value:
     """P with A = P L U, from the row exchanges of `lu_packed`."""
-    return b.host("permutation_of", [pivots], [((*pivots.shape[:-1], rows, rows), dtype)], (rows,))[0]
+    return b.host("permutation_of", [pivots], [((*pivots.shape[:-1], rows, rows), dtype)], (rows,))[
+        0
+    ]
 
 
 @lu_packed.vjp("A")
 def _(g, out0, out1):  # type: ignore[no-untyped-def]
     m, n = out0.shape[-2:]
     if m != n:
-        raise NotImplementedError(f"the derivative of LU factors of {m} by {n} matrices is not implemented: square ones only")
+        raise NotImplementedError(
+            f"the derivative of LU factors of {m} by {n} matrices is not implemented: square ones "
+            "only"
+        )
     lower = tril(out0, -1) + diag_embed(_diagonal(out0).detach() * 0 + 1)
     upper = triu(out0)
     inner = tril(matmul(adjoint(lower), tril(g, -1)), -1) + triu(matmul(triu(g), adjoint(upper)))
@@ -424,11 +482,13 @@ def _(g, out0, out1):  # type: ignore[no-untyped-def]
 
 @host_function
 def exponential_of(x: np.ndarray) -> tuple:
-    """Scaling and squaring around a Taylor polynomial of degree 18 (Bader, Blanes and Casas, Mathematics 7, 2019)."""
+    """Scaling and squaring around a Taylor polynomial of degree 18 (Bader, Blanes and Casas,
+    Mathematics 7, 2019).
+    """
     wide = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
     size = np.abs(wide).sum(-2).max(-1) if x.size else np.zeros(x.shape[:-2])
     squarings = np.maximum(np.ceil(np.log2(np.maximum(size, 1e-300))), 0).astype(int)
-    scaled = wide / (2.0 ** squarings)[..., None, None]
+    scaled = wide / (2.0**squarings)[..., None, None]
     term = total = np.broadcast_to(np.eye(x.shape[-1]), x.shape).astype(wide.dtype)
     for k in range(1, 19):
         term = term @ scaled / k
@@ -439,8 +499,9 @@ def exponential_of(x: np.ndarray) -> tuple:
 
 
 @op("torch Tensor", grad_name="LinalgMatrixExpBackward0")
-def matrix_exp(A: Value) -> Value:  # noqa: N803
-    """The matrix exponential, sum of A^k / k!, of square matrices (..., n, n). Follows `torch.matrix_exp`.
+def matrix_exp(A: Value) -> Value:
+    """The matrix exponential, sum of A^k / k!, of square matrices (..., n, n). Follows
+    `torch.matrix_exp`.
 
     >>> import rushlight as rl
     >>> rl.matrix_exp(rl.zeros(2, 2))
@@ -452,7 +513,7 @@ def matrix_exp(A: Value) -> Value:  # noqa: N803
 
 
 @matrix_exp.vjp("A")
-def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
+def _(g, A):  # type: ignore[no-untyped-def]
     n = A.shape[-1]
     turned = adjoint(A)
     above, below = cat([turned, g], -1 % A.ndim), cat([turned * 0, turned], -1 % A.ndim)
@@ -460,7 +521,7 @@ def _(g, A):  # type: ignore[no-untyped-def]  # noqa: N803
     return whole.narrow(-2, 0, n).narrow(-1, n, n)
 
 
-# --- samples: factors are unique up to signs, so the references are what they must multiply to or LAPACK itself ------
+# --- references ---------------------------------------------------------------------------------
 
 
 def _positive(make: Callable) -> np.ndarray:
@@ -489,10 +550,38 @@ def _numpy_permutation(pivots: np.ndarray, rows: int, dtype: Any) -> np.ndarray:
     return made
 
 
+def _numpy_lu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix by matrix: the largest element of a column is brought up, and what lies below is
+    eliminated.
+    """
+    made, pivots = x.copy(), np.empty(x.shape[:-1], np.int32)
+    for matrix, exchanges in zip(made, pivots):
+        for k in range(len(matrix)):
+            best = max(range(k, len(matrix)), key=lambda i: abs(matrix[i, k]))
+            exchanges[k] = best + 1
+            matrix[[k, best]] = matrix[[best, k]]
+            for i in range(k + 1, len(matrix)):
+                matrix[i, k] /= matrix[k, k]
+                matrix[i, k + 1 :] -= matrix[i, k] * matrix[k, k + 1 :]
+    return made, pivots
+
+
+def _numpy_exponential(x: np.ndarray) -> np.ndarray:
+    """Through the eigenvalues."""
+    values, vectors = np.linalg.eig(x)
+    return np.asarray(((vectors * np.exp(values)[..., None, :]) @ np.linalg.inv(vectors)).real)
+
+
 inv.test(lambda make: [((_regular(make),), {})], np.linalg.inv)
-solve_matrix.test(lambda make: [((_regular(make), make(2, 3, 2)), {}), ((_regular(make)[0], make(4, 3, 1)), {})], np.linalg.solve)
+solve_matrix.test(
+    lambda make: [((_regular(make), make(2, 3, 2)), {}), ((_regular(make)[0], make(4, 3, 1)), {})],
+    np.linalg.solve,
+)
 solve_triangular_matrix.test(
-    lambda make: [((_regular(make), make(2, 3, 2), True, False), {}), ((_regular(make), make(2, 3, 2), False, True), {})],
+    lambda make: [
+        ((_regular(make), make(2, 3, 2), True, False), {}),
+        ((_regular(make), make(2, 3, 2), False, True), {}),
+    ],
     lambda a, y, upper, unit: np.linalg.solve(
         (np.triu(a, 1) if upper else np.tril(a, -1)) + np.eye(3) * (1 if unit else a), y
     ),
@@ -501,13 +590,26 @@ det.test(lambda make: [((_regular(make),), {})], np.linalg.det)
 cofactors.test(lambda make: [((_regular(make),), {})], _numpy_cofactors)
 slogdet.test(lambda make: [((_regular(make),), {})], lambda x: tuple(np.linalg.slogdet(x)))
 cholesky_lower.test(lambda make: [((_positive(make),), {})], np.linalg.cholesky)
-qr_factors.test(lambda make: [((make(2, 4, 3), False), {}), ((make(3, 5), True), {})],
-                lambda x, complete: tuple(np.linalg.qr(x, "complete" if complete else "reduced")))  # fmt: skip
-eigh_factors.test(lambda make: [((_positive(make), True), {})], lambda x, lower: tuple(np.linalg.eigh(x)))
-svd_factors.test(lambda make: [((make(2, 4, 3), False), {}), ((make(3, 4), False), {})], lambda x, full: tuple(np.linalg.svd(x, full)))
-eig_factors.test(lambda make: [((_regular(make),), {})], lambda x: tuple(v.astype(np.complex128) for v in np.linalg.eig(x)))
-lu_packed.test(lambda make: [((_regular(make)[:1] * 1.0,), {})], None)
-permutation_matrix.test(
-    lambda make: [((np.array([[2, 3, 3], [1, 3, 3]], np.int32), 3, dtypes.float64), {})], _numpy_permutation
+qr_factors.test(
+    lambda make: [((make(2, 4, 3), False), {}), ((make(3, 5), True), {})],
+    lambda x, complete: tuple(np.linalg.qr(x, "complete" if complete else "reduced")),
 )
-matrix_exp.test(lambda make: [((make(2, 3, 3),), {}), ((10 * make(1, 2, 2),), {})], None)
+eigh_factors.test(
+    lambda make: [((_positive(make), True), {})], lambda x, lower: tuple(np.linalg.eigh(x))
+)
+svd_factors.test(
+    lambda make: [((make(2, 4, 3), False), {}), ((make(3, 4), False), {})],
+    lambda x, full: tuple(np.linalg.svd(x, full)),
+)
+eig_factors.test(
+    lambda make: [((_regular(make),), {})],
+    lambda x: tuple(v.astype(np.complex128) for v in np.linalg.eig(x)),
+)
+lu_packed.test(lambda make: [((_regular(make),), {})], _numpy_lu)
+permutation_matrix.test(
+    lambda make: [((np.array([[2, 3, 3], [1, 3, 3]], np.int32), 3, dtypes.float64), {})],
+    _numpy_permutation,
+)
+matrix_exp.test(
+    lambda make: [((make(2, 3, 3),), {}), ((5 * make(1, 2, 2),), {})], _numpy_exponential
+)

@@ -1,8 +1,8 @@
 """Losses that compare element by element: squares, distances, binary cross entropies, divergence.
 
-In: predictions and targets that broadcast; `reduction` is "none", "mean" or "sum". Out: one loss for each element, or
-their mean or sum. Invariant: float16 and bfloat16 are computed and summed in float32 and rounded once. Losses over
-classes are in classes.py.
+In: predictions and targets that broadcast; `reduction` is "none", "mean" or "sum". Out: one loss
+for each element, or their mean or sum. Invariant: float16 and bfloat16 are computed and summed in
+float32 and rounded once. Losses over classes are in classes.py.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from ..base.layout import broadcast_shapes
 from ..graph import build as b
 from ..graph.node import Node
 from .activation import log_sigmoid
-from .arithmetic import abs, maximum, sgn
+from .arithmetic import abs, sgn
 from .common import absolute, opmath, require_kind
 from .core import where
 from .elementary import exp, log, log1p, sigmoid
+from .extremes import maximum
 from .pairs import xlogy
 from .registry import Value, op
 
@@ -104,7 +105,9 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
 def smooth_l1_loss(
     input: Value, target: Value, reduction: str = "mean", beta: float = 1.0
 ) -> Value:
-    """d^2 / (2 beta) where d = |input - target| < beta, d - beta / 2 elsewhere (Girshick, arXiv 1504.08083)."""
+    """d^2 / (2 beta) where d = |input - target| < beta, d - beta / 2 elsewhere (Girshick, arXiv
+    1504.08083).
+    """
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     x, y = _operands("smooth_l1_cpu", input, target)
@@ -124,7 +127,7 @@ def _(g, input, target, reduction, beta):  # type: ignore[no-untyped-def]
 
 @op("", elementwise=True)
 def huber_loss(input: Value, target: Value, reduction: str = "mean", delta: float = 1.0) -> Value:
-    """d^2 / 2 where d = |input - target| <= delta, delta (d - delta / 2) elsewhere (Huber, 1964)."""
+    """d^2 / 2 where d = |input - target| <= delta, else delta (d - delta / 2) (Huber, 1964)."""
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     x, y = _operands("huber_cpu", input, target)
@@ -209,7 +212,9 @@ def binary_cross_entropy_with_logits(
     pos_weight: Value | None = None,
     reduction: str = "mean",
 ) -> Value:
-    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x), p = `pos_weight`, times `weight`, without overflow."""
+    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x), p = `pos_weight`, times `weight`,
+    without overflow.
+    """
     x, t = _operands("binary_cross_entropy_with_logits", input, target)
     soft = log_sigmoid(x)
     share = 1 if pos_weight is None else (opmath(pos_weight) - 1) * t + 1

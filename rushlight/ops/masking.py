@@ -1,7 +1,8 @@
 """Elements chosen by a mask of bools: replaced, filled from a list, taken out, counted.
 
-In: a tensor and a mask that broadcasts with it. Out: tensors of static shape. Invariant: what has a shape that depends
-on the mask's values (`masked_select`, `nonzero`) is no row; see tensor/functions/selection.py.
+In: a tensor and a mask that broadcasts with it. Out: tensors of static shape. Invariant: what has
+a shape that depends on the mask's values (`masked_select`, `nonzero`) is no row; see
+tensor/functions/selection.py.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ def require_mask(name: str, mask: Value) -> None:
     """RuntimeError unless the mask is one of bools."""
     if mask.dtype is not dtypes.bool_:
         raise RuntimeError(
-            f"{name} only supports boolean masks, but got mask with dtype {mask.dtype.name}: compare it with 0 to make one"
+            f"{name} only supports boolean masks, but got mask with dtype {mask.dtype.name}: "
+            "compare it with 0 to make one"
         )
 
 
 @op("torch Tensor", inplace=True)
 def masked_fill(input: Value, mask: Value, value: Value) -> Value:
-    """value where the mask holds, else input; value is a number or a 0-d tensor. Follows `torch.Tensor.masked_fill`.
+    """value where the mask holds, else input; value is a number or a 0-d tensor. Follows
+    `torch.Tensor.masked_fill`.
 
     RuntimeError for a mask that is not bool or a value with dimensions.
 
@@ -37,11 +40,13 @@ def masked_fill(input: Value, mask: Value, value: Value) -> Value:
     require_mask("masked_fill", mask)
     if value.ndim:
         raise RuntimeError(
-            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
         )
     if value.dtype.is_complex and not input.dtype.is_complex:
         raise RuntimeError(
-            f"value cannot be converted to type {TYPE_NAMES[input.dtype.name].lower()} without overflow: it is complex"
+            f"value cannot be converted to type {TYPE_NAMES[input.dtype.name].lower()} without "
+            "overflow: it is complex"
         )
     return b.where(mask, b.cast(value, input.dtype), input)
 
@@ -57,16 +62,21 @@ def _(g, mask):  # type: ignore[no-untyped-def]
 
 
 masked_fill.test(
-    lambda make: [((make(3, 4), make(4, dtype=bool), make()), {}), ((make(3, 1), make(3, 4, dtype=bool), 1.5), {})],
+    lambda make: [
+        ((make(3, 4), make(4, dtype=bool), make()), {}),
+        ((make(3, 1), make(3, 4, dtype=bool), 1.5), {}),
+    ],
     lambda x, mask, value: np.where(mask, value, x),
 )
 
 
 @op("torch Tensor", inplace=True)
 def masked_scatter(input: Value, mask: Value, source: Value) -> Value:
-    """input, its masked elements replaced by those of source in order. Follows `torch.Tensor.masked_scatter`.
+    """input, its masked elements replaced by those of source in order. Follows
+    `torch.Tensor.masked_scatter`.
 
-    Both dtypes must be equal. When the program runs, IndexError if source has fewer elements than the mask selects.
+    Both dtypes must be equal. When the program runs, IndexError if source has fewer elements than
+    the mask selects.
 
     >>> import rushlight as rl
     >>> rl.zeros(3).masked_scatter(rl.tensor([True, False, True]), rl.tensor([1., 2.]))
@@ -88,7 +98,9 @@ def _ranks(mask: Value) -> Value:
     """How many earlier elements the mask selects; 0 where it does not hold."""
     flat = b.cast(b.reshape(mask, (mask.numel,)), dtypes.int64)
     count = b.binary("sub", b.scan("sum", flat, 0), flat)
-    return b.reshape(b.where(b.reshape(mask, (mask.numel,)), count, b.const(0, dtypes.int64)), mask.shape)
+    return b.reshape(
+        b.where(b.reshape(mask, (mask.numel,)), count, b.const(0, dtypes.int64)), mask.shape
+    )
 
 
 @masked_scatter.vjp("input")
@@ -128,7 +140,9 @@ def _masked_gather_back_reference(grad: np.ndarray, mask: np.ndarray, size: tupl
     return result
 
 
-masked_scatter.test(lambda make: [((make(3, 4), make(3, 4, dtype=bool), make(3, 5)), {})], _masked_scatter_reference)
+masked_scatter.test(
+    lambda make: [((make(3, 4), make(3, 4, dtype=bool), make(3, 5)), {})], _masked_scatter_reference
+)
 masked_gather_back.test(
     lambda make: [((make(3, 4), make(3, 4, dtype=bool), (3, 5)), {})], _masked_gather_back_reference
 )

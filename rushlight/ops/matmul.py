@@ -1,8 +1,10 @@
-"""Matrix products of every kind: each is one contraction of two operands whose dimensions carry labels.
+"""Matrix products of every kind: each is one contraction of two operands whose dimensions carry
+labels.
 
-In: two tensors and an equation such as "ik,kj->ij". Out: the sum of products over the labels that are not in the
-result. Invariants: a dimension of length one broadcasts against any other of its label; the gradient of a labelled
-product is a labelled product again, so one row (`product`) differentiates every other, any number of times.
+In: two tensors and an equation such as "ik,kj->ij". Out: the sum of products over the labels that
+are not in the result. Invariants: a dimension of length one broadcasts against any other of its
+label; the gradient of a labelled product is a labelled product again, so one row (`product`)
+differentiates every other, any number of times.
 """
 
 from __future__ import annotations
@@ -44,28 +46,36 @@ def label_sizes(left: str, right: str, a: Sequence[int], c: Sequence[int]) -> di
     return sizes
 
 
-def contract_labels(a: Node, c: Node, equation: str, type: dtype | None = None) -> Node:  # noqa: A002
-    """The product of two nodes by an equation, as one contraction; `type` is the result's dtype (default: theirs).
+def contract_labels(a: Node, c: Node, equation: str, type: dtype | None = None) -> Node:
+    """The product of two nodes by an equation, as one contraction; `type` is the result's dtype
+    (default: theirs).
 
-    Where nothing is summed, or no label of the result belongs to one operand alone, there is nothing that a
-    contraction could read once and use often: an elementwise product, summed, says the same and fuses.
+    Where nothing is summed, or no label of the result belongs to one operand alone, there is
+    nothing that a contraction could read once and use often: an elementwise product, summed, says
+    the same and fuses.
     """
     left, right, out = terms(equation)
     sizes = label_sizes(left, right, a.shape, c.shape)
     loops = out + "".join(dict.fromkeys(label for label in left + right if label not in out))
     extents = tuple(sizes[label] for label in loops)
-    type = type or a.dtype  # noqa: A001
+    type = type or a.dtype
     if 0 in extents:
         return b.expand(b.const(0, type), extents[: len(out)])
     if len(loops) == len(out) or not any((label in left) != (label in right) for label in out):
         factors = [_aligned(opmath(x), labels, loops) for x, labels in ((a, left), (c, right))]
         result = b.mul(*factors)
-        return b.cast(b.reduce("sum", result, range(len(out), len(loops))) if len(loops) > len(out) else result, type)
+        return b.cast(
+            b.reduce("sum", result, range(len(out), len(loops)))
+            if len(loops) > len(out)
+            else result,
+            type,
+        )
     place = {label: k for k, label in enumerate(loops)}
 
     def dimensions(labels: str, x: Node) -> tuple:
         return tuple(
-            (0, ((place[label], 1),) if extent == sizes[label] else ()) for label, extent in zip(labels, x.shape)
+            (0, ((place[label], 1),) if extent == sizes[label] else ())
+            for label, extent in zip(labels, x.shape)
         )
 
     mapping = ContractionMap(extents, len(out), dimensions(left, a), dimensions(right, c))
@@ -73,20 +83,29 @@ def contract_labels(a: Node, c: Node, equation: str, type: dtype | None = None) 
 
 
 def _aligned(x: Node, labels: str, loops: str) -> Node:
-    """x with one dimension for every loop, in their order, of length one where it does not depend on the loop."""
+    """x with one dimension for every loop, in their order, of length one where it does not depend
+    on the loop.
+    """
     order = [labels.index(label) for label in loops if label in labels]
     extents = iter([x.shape[d] for d in order])
-    return b.reshape(b.permute(x, order), [next(extents) if label in labels else 1 for label in loops])
+    return b.reshape(
+        b.permute(x, order), [next(extents) if label in labels else 1 for label in loops]
+    )
 
 
-def product_gradient(g: Any, x: Any, own: str, others: str, out: str, shape: tuple[int, ...]) -> Any:
-    """The gradient of the operand labelled `own`, given the other operand x; called in rules, on tensors.
+def product_gradient(
+    g: Any, x: Any, own: str, others: str, out: str, shape: tuple[int, ...]
+) -> Any:
+    """The gradient of the operand labelled `own`, given the other operand x; called in rules, on
+    tensors.
 
-    Labels that the operand had at length one are summed; labels that only it had (it was summed over them) are
-    spread out again.
+    Labels that the operand had at length one are summed; labels that only it had (it was summed
+    over them) are spread out again.
     """
     facing = label_sizes(out, others, g.shape, x.shape)
-    kept = "".join(label for label, extent in zip(own, shape) if extent != 1 and facing.get(label) == extent)
+    kept = "".join(
+        label for label, extent in zip(own, shape) if extent != 1 and facing.get(label) == extent
+    )
     result = product(g, conjugate(x), f"{out},{others}->{kept}")
     if kept == own:
         return result
@@ -97,7 +116,8 @@ def product_gradient(g: Any, x: Any, own: str, others: str, out: str, shape: tup
 def product(input: Value, other: Value, equation: str) -> Value:
     """The sum of products of two tensors by an equation, such as "bik,kj->bij".
 
-    Shapes: one label for each dimension, none twice in one operand. What every matrix product's gradient is made of.
+    Shapes: one label for each dimension, none twice in one operand. What every matrix product's
+    gradient is made of.
     """
     return contract_labels(input, other, equation)
 
@@ -118,7 +138,8 @@ def require_numbers(name: str, x: Node) -> None:
     """NotImplementedError for bools, which have no sum of products."""
     if x.dtype is dtypes.bool_:
         raise NotImplementedError(
-            f"\"{name}\" not implemented for 'Bool': operand of shape {list(x.shape)}; convert it to a number type first"
+            f"\"{name}\" not implemented for 'Bool': operand of shape {list(x.shape)}; convert it "
+            "to a number type first"
         )
 
 
@@ -128,13 +149,14 @@ def require_one_dtype(name: str, a: Node, c: Node) -> None:
         short = [TYPE_NAMES[x.dtype.name].lower() for x in (a, c)]
         raise RuntimeError(
             f"{name}: expected m1 and m2 to have the same dtype, but got: {short[0]} != {short[1]} "
-            f"(expected scalar type {TYPE_NAMES[a.dtype.name]} but found {TYPE_NAMES[c.dtype.name]}; "
+            f"(expected scalar type {TYPE_NAMES[a.dtype.name]} but found "
+            f"{TYPE_NAMES[c.dtype.name]}; "
             f"shapes {list(a.shape)} and {list(c.shape)}); convert one with .to()"
         )
     require_numbers(name, a)
 
 
-# --- checks and equations of the rows ---------------------------------------------------------------------------
+# --- checks and equations of the rows -----------------------------------------------------------
 
 
 def _text(shape: Sequence[int]) -> str:
@@ -149,7 +171,9 @@ def matmul_equation(a: tuple[int, ...], c: tuple[int, ...]) -> str:
     'aiZ,Zj->aij'
     """
     if not a or not c:
-        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(c)}D")
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {len(a)}D and {len(c)}D"
+        )
     inner = c[-2] if len(c) > 1 else c[0]
     if a[-1] != inner:
         raise RuntimeError(_mismatch(a, c))
@@ -160,8 +184,10 @@ def matmul_equation(a: tuple[int, ...], c: tuple[int, ...]) -> str:
     for k, (n, m) in enumerate(zip(reversed(a[:-2]), reversed(c[:-2]))):
         if n != m and 1 not in (n, m):
             raise RuntimeError(
-                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton dimension "
-                f"{len(batch) - 1 - k}: batch dimensions of matmul operands {list(a)} and {list(c)} do not broadcast"
+                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at "
+                "non-singleton dimension "
+                f"{len(batch) - 1 - k}: batch dimensions of matmul operands {list(a)} and "
+                f"{list(c)} do not broadcast"
             )
     row, column = "i" if len(a) > 1 else "", "j" if len(c) > 1 else ""
     return f"{left}{row}Z,{right}Z{column}->{max(left, right, key=len)}{row}{column}"
@@ -172,14 +198,16 @@ def _mismatch(a: tuple[int, ...], c: tuple[int, ...]) -> str:
     rows = int(np.prod(a[:-1]))
     if len(a) == 1 and len(c) == 1:
         return (
-            f"inconsistent tensor size, expected tensor [{a[0]}] and src [{c[0]}] to have the same number of elements, "
+            f"inconsistent tensor size, expected tensor [{a[0]}] and src [{c[0]}] to have the same "
+            "number of elements, "
             f"but got {a[0]} and {c[0]} elements respectively"
         )
     if len(c) == 1:
         return f"size mismatch, got input ({rows}), mat ({rows}x{a[-1]}), vec ({c[0]})"
     if len(c) > 2:
         return (
-            f"Expected size for first two dimensions of batch2 tensor to be: [{c[0]}, {a[-1]}] but got: [{c[0]}, {c[-2]}]: "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{c[0]}, {a[-1]}] but "
+            f"got: [{c[0]}, {c[-2]}]: "
             f"matmul of {list(a)} and {list(c)}"
         )
     return f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a[-1]} and {_text(c)})"
@@ -205,7 +233,8 @@ def bmm_equation(a: tuple[int, ...], c: tuple[int, ...]) -> str:
     _require_rank("batch2 must be a 3D tensor", c, 3)
     if a[0] != c[0] or a[2] != c[1]:
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but got: [{c[0]}, {c[1]}]."
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but "
+            f"got: [{c[0]}, {c[1]}]."
         )
     return "bik,bkj->bij"
 
@@ -228,11 +257,18 @@ def _dot_equation(a: tuple[int, ...], c: tuple[int, ...]) -> str:
     return "i,i->"
 
 
-# --- rows ---------------------------------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------------
 
 
-def _product_row(name: str, equation: Callable[..., str], formula: str, example: str, surface: str, reference: Callable,
-                 sample: Callable) -> Op:  # fmt: skip
+def _product_row(
+    name: str,
+    equation: Callable[..., str],
+    formula: str,
+    example: str,
+    surface: str,
+    reference: Callable,
+    sample: Callable,
+) -> Op:
     """A row that is a product of two tensors by the equation that their shapes ask for."""
 
     def body(input: Value, other: Value) -> Value:
@@ -267,38 +303,68 @@ def _product_row(name: str, equation: Callable[..., str], formula: str, example:
 
 
 matmul = _product_row(
-    "matmul", matmul_equation,
-    "The matrix product of the last two dimensions, (..., m, k) by (..., k, n) -> (..., m, n); leading dimensions "
+    "matmul",
+    matmul_equation,
+    "The matrix product of the last two dimensions, (..., m, k) by (..., k, n) -> (..., m, n); "
+    "leading dimensions "
     "broadcast, and a 1-D operand is a row (first) or column (second) that the result lacks.",
-    "rl.matmul(rl.ones(7, 2, 3), rl.ones(3)).shape\n    torch.Size([7, 2])", "torch Tensor linalg", np.matmul,
-    lambda make: [((make(2, 3), make(3, 4)), {}), ((make(3), make(3)), {}), ((make(2, 3), make(3)), {}),
-                  ((make(3), make(2, 3, 4)), {}), ((make(5, 1, 2, 3), make(4, 3, 2)), {}), ((make(2, 2, 3), make(3)), {})],
-)  # fmt: skip
+    "rl.matmul(rl.ones(7, 2, 3), rl.ones(3)).shape\n    torch.Size([7, 2])",
+    "torch Tensor linalg",
+    np.matmul,
+    lambda make: [
+        ((make(2, 3), make(3, 4)), {}),
+        ((make(3), make(3)), {}),
+        ((make(2, 3), make(3)), {}),
+        ((make(3), make(2, 3, 4)), {}),
+        ((make(5, 1, 2, 3), make(4, 3, 2)), {}),
+        ((make(2, 2, 3), make(3)), {}),
+    ],
+)
 mm = _product_row(
-    "mm", mm_equation, "The matrix product (m, k) by (k, n) -> (m, n); nothing broadcasts.",
-    "rl.mm(rl.ones(2, 3), rl.ones(3, 1))\n    tensor([[3.],\n            [3.]])", "torch Tensor", np.matmul,
+    "mm",
+    mm_equation,
+    "The matrix product (m, k) by (k, n) -> (m, n); nothing broadcasts.",
+    "rl.mm(rl.ones(2, 3), rl.ones(3, 1))\n    tensor([[3.],\n            [3.]])",
+    "torch Tensor",
+    np.matmul,
     lambda make: [((make(2, 3), make(3, 4)), {})],
-)  # fmt: skip
+)
 bmm = _product_row(
-    "bmm", bmm_equation, "The matrix product of each pair of a batch, (b, m, k) by (b, k, n) -> (b, m, n).",
-    "rl.bmm(rl.ones(1, 1, 3), rl.ones(1, 3, 1))\n    tensor([[[3.]]])", "torch Tensor", np.matmul,
+    "bmm",
+    bmm_equation,
+    "The matrix product of each pair of a batch, (b, m, k) by (b, k, n) -> (b, m, n).",
+    "rl.bmm(rl.ones(1, 1, 3), rl.ones(1, 3, 1))\n    tensor([[[3.]]])",
+    "torch Tensor",
+    np.matmul,
     lambda make: [((make(2, 2, 3), make(2, 3, 4)), {})],
-)  # fmt: skip
+)
 mv = _product_row(
-    "mv", mv_equation, "The product of a matrix (m, k) and a vector (k) -> (m).",
-    "rl.mv(rl.ones(2, 3), rl.ones(3))\n    tensor([3., 3.])", "torch Tensor", np.matmul,
+    "mv",
+    mv_equation,
+    "The product of a matrix (m, k) and a vector (k) -> (m).",
+    "rl.mv(rl.ones(2, 3), rl.ones(3))\n    tensor([3., 3.])",
+    "torch Tensor",
+    np.matmul,
     lambda make: [((make(2, 3), make(3)), {})],
-)  # fmt: skip
+)
 dot = _product_row(
-    "dot", _dot_equation, "The sum of products of two vectors (k), (k) -> (); nothing is conjugated.",
-    "rl.dot(rl.tensor([1., 2.]), rl.tensor([3., 4.]))\n    tensor(11.)", "torch Tensor", np.dot,
+    "dot",
+    _dot_equation,
+    "The sum of products of two vectors (k), (k) -> (); nothing is conjugated.",
+    "rl.dot(rl.tensor([1., 2.]), rl.tensor([3., 4.]))\n    tensor(11.)",
+    "torch Tensor",
+    np.dot,
     lambda make: [((make(3), make(3)), {})],
-)  # fmt: skip
+)
 
 
 @op("", grad_name="AddmmBackward0")
-def scaled_product(input: Value | None, first: Value, second: Value, beta: Scalar, alpha: Scalar, equation: str) -> Value:
-    """beta * input + alpha * product(first, second, equation), rounded once; without input alpha * product alone."""
+def scaled_product(
+    input: Value | None, first: Value, second: Value, beta: Scalar, alpha: Scalar, equation: str
+) -> Value:
+    """beta * input + alpha * product(first, second, equation), rounded once; without input alpha *
+    product alone.
+    """
     result = contract_labels(first, second, equation, opmath_dtype(first.dtype))
     result = b.mul(result, weak_cast(alpha, result))
     if input is not None:
@@ -326,15 +392,22 @@ def _(g, first, second_layout, alpha, equation):  # type: ignore[no-untyped-def]
 
 @lru_cache(4096)
 def linear_equation(x: tuple[int, ...], weight: tuple[int, ...]) -> str:
-    """The equation of `linear` for the shapes of input and weight; RuntimeError where they do not fit."""
+    """The equation of `linear` for the shapes of input and weight; RuntimeError where they do not
+    fit.
+    """
     rows = int(np.prod(x[:-1]))
     if not x or len(weight) not in (1, 2):
-        raise RuntimeError(f"linear expects an input of at least 1 and a weight of 1 or 2 dimensions, got {list(x)} and {list(weight)}")
+        raise RuntimeError(
+            "linear expects an input of at least 1 and a weight of 1 or 2 dimensions, got "
+            f"{list(x)} and {list(weight)}"
+        )
     if x[-1] != weight[-1]:
         turned = _text(weight[::-1]) if len(weight) == 2 else f"{weight[0]}"
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x[-1]} and {turned}): linear takes an input "
-            f"(*, in_features) and a weight (out_features, in_features), got {list(x)} and {list(weight)}"
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x[-1]} and {turned}): linear "
+            "takes an input "
+            f"(*, in_features) and a weight (out_features, in_features), got {list(x)} and "
+            f"{list(weight)}"
         )
     lead = LETTERS[: len(x) - 1]
     column = "Y" if len(weight) == 2 else ""
@@ -345,9 +418,9 @@ def linear_equation(x: tuple[int, ...], weight: tuple[int, ...]) -> str:
 def linear(input: Value, weight: Value, bias: Value | None = None) -> Value:
     """y = x W^T + b.
 
-    Shapes: input (*, in), weight (out, in) or (in), bias (out), result (*, out) or (*). All of one dtype; float16 and
-    bfloat16 are summed in float32 and rounded once, with the bias in. Errors: RuntimeError naming both shapes or
-    dtypes. Follows `torch.nn.functional.linear`.
+    Shapes: input (*, in), weight (out, in) or (in), bias (out), result (*, out) or (*). All of one
+    dtype; float16 and bfloat16 are summed in float32 and rounded once, with the bias in. Errors:
+    RuntimeError naming both shapes or dtypes. Follows `torch.nn.functional.linear`.
 
     >>> import rushlight as rl
     >>> rl.nn.functional.linear(rl.ones(4, 3), rl.ones(2, 3)).shape
@@ -384,15 +457,26 @@ def _numpy_linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = N
 
 
 product.test(
-    lambda make: [((make(2, 3, 4), make(2, 4, 5), "bik,bkj->bij"), {}), ((make(2, 1, 4), make(3, 4), "bik,ik->b"), {}),
-                  ((make(2, 3), make(4, 2), "ab,cd->ca"), {})],
-    lambda x, y, equation: np.einsum(equation, *[np.broadcast_to(x, (2, 3, 4)) if x.shape == (2, 1, 4) else x, y]),
-)  # fmt: skip
+    lambda make: [
+        ((make(2, 3, 4), make(2, 4, 5), "bik,bkj->bij"), {}),
+        ((make(2, 1, 4), make(3, 4), "bik,ik->b"), {}),
+        ((make(2, 3), make(4, 2), "ab,cd->ca"), {}),
+    ],
+    lambda x, y, equation: np.einsum(
+        equation, *[np.broadcast_to(x, (2, 3, 4)) if x.shape == (2, 1, 4) else x, y]
+    ),
+)
 scaled_product.test(
     lambda make: [((make(4), make(2, 3), make(3, 4), 0.5, 2.0, "ik,kj->ij"), {})],
-    lambda x, first, second, beta, alpha, equation: beta * x + alpha * np.einsum(equation, first, second),
+    lambda x, first, second, beta, alpha, equation: (
+        beta * x + alpha * np.einsum(equation, first, second)
+    ),
 )
 linear.test(
-    lambda make: [((make(2, 5, 3), make(4, 3), make(4)), {}), ((make(3), make(4, 3)), {}), ((make(2, 3), make(3)), {})],
+    lambda make: [
+        ((make(2, 5, 3), make(4, 3), make(4)), {}),
+        ((make(3), make(4, 3)), {}),
+        ((make(2, 3), make(3)), {}),
+    ],
     _numpy_linear,
 )

@@ -1,7 +1,7 @@
 """Elements moved, repeated or kept by place: flips, rolls, repeats, triangles, diagonals.
 
-In: a tensor and static dimensions, counts, offsets. Out: a tensor with memory of its own. Invariant: only places
-matter here, never values.
+In: a tensor and static dimensions, counts, offsets. Out: a tensor with memory of its own.
+Invariant: only places matter here, never values.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def _(g, dims):  # type: ignore[no-untyped-def]
 
 @op("torch Tensor")
 def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
-    """Elements shifted along dimensions, those that leave at the end coming in at the front. Follows `torch.roll`.
+    """Elements shifted along dimensions, those that leave at the end coming in at the front.
+    Follows `torch.roll`.
 
-    Without dims the tensor is shifted as one row. RuntimeError unless there are as many shifts as dims.
+    Without dims the tensor is shifted as one row. RuntimeError unless there are as many shifts as
+    dims.
 
     >>> import rushlight as rl
     >>> rl.roll(rl.tensor([1, 2, 3]), 1)
@@ -54,7 +56,9 @@ def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
     if not axes and len(shifts) == 1:
         return b.reshape(_rolled(b.reshape(input, (input.numel,)), shifts[0], 0), input.shape)
     if len(shifts) != len(axes):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(axes)}")
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(axes)}"
+        )
     x = input
     for shift, dim in zip(shifts, axes):
         x = _rolled(x, shift, normalize_axis(dim, input.ndim))
@@ -76,15 +80,20 @@ def _(g, shifts, dims):  # type: ignore[no-untyped-def]
 
 @op("")
 def repeat(input: Value, repeats: tuple) -> Value:
-    """The tensor laid out repeatedly along its dimensions; more counts than dimensions add leading ones."""
+    """The tensor laid out repeatedly along its dimensions; more counts than dimensions add leading
+    ones.
+    """
     lead = len(repeats) - input.ndim
     if lead < 0:
         raise RuntimeError(
-            f"Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: {len(repeats)} "
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            f"tensor: {len(repeats)} "
             f"counts for shape {list(input.shape)}"
         )
     if any(n < 0 for n in repeats):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(repeats)}: {list(repeats)}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(repeats)}: {list(repeats)}"
+        )
     shape = (1,) * lead + input.shape
     apart = b.reshape(input, [n for size in shape for n in (1, size)])
     wide = b.expand(apart, [n for count, size in zip(repeats, shape) for n in (count, size)])
@@ -95,15 +104,22 @@ def repeat(input: Value, repeats: tuple) -> Value:
 def _(g, input_layout, repeats):  # type: ignore[no-untyped-def]
     shape = (1,) * (len(repeats) - input_layout.ndim) + tuple(input_layout.shape)
     apart = g.reshape([n for count, size in zip(repeats, shape) for n in (count, size)])
-    return sum_(apart, tuple(range(0, 2 * len(shape), 2)), False).reshape(input_layout.shape) if shape else g
+    return (
+        sum_(apart, tuple(range(0, 2 * len(shape), 2)), False).reshape(input_layout.shape)
+        if shape
+        else g
+    )
 
 
-# --- triangles and diagonals ------------------------------------------------------------------------------------------
+# --- triangles and diagonals ----------------------------------------------------------------------
 
 
 def _triangle(name: str, input: Node, diagonal: int, lower: bool) -> Node:
     if input.ndim < 2:
-        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, but its shape is {list(input.shape)}")
+        raise RuntimeError(
+            f"{name}: input tensor must have at least 2 dimensions, but its shape is "
+            f"{list(input.shape)}"
+        )
     row, column = b.iota(input.shape, input.ndim - 2), b.iota(input.shape, input.ndim - 1)
     edge = b.add(row, whole(diagonal))
     return b.where(column <= edge if lower else column >= edge, input, b.const(0, input.dtype))
@@ -111,7 +127,8 @@ def _triangle(name: str, input: Node, diagonal: int, lower: bool) -> Node:
 
 @op("torch Tensor", inplace=True)
 def tril(input: Value, diagonal: int = 0) -> Value:
-    """The lower triangle of matrices, up to a diagonal (0: the main one, above it positive). Follows `torch.tril`.
+    """The lower triangle of matrices, up to a diagonal (0: the main one, above it positive).
+    Follows `torch.tril`.
 
     >>> import rushlight as rl
     >>> rl.tril(rl.ones(2, 2))
@@ -123,7 +140,8 @@ def tril(input: Value, diagonal: int = 0) -> Value:
 
 @op("torch Tensor", inplace=True)
 def triu(input: Value, diagonal: int = 0) -> Value:
-    """The upper triangle of matrices, from a diagonal on (0: the main one, above it positive). Follows `torch.triu`.
+    """The upper triangle of matrices, from a diagonal on (0: the main one, above it positive).
+    Follows `torch.triu`.
 
     >>> import rushlight as rl
     >>> rl.triu(rl.ones(2, 2))
@@ -145,7 +163,8 @@ def _(g, diagonal):  # type: ignore[no-untyped-def]
 
 @op("torch Tensor")
 def diag_embed(input: Value, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Value:
-    """The last dimension put on a diagonal of two new ones, zeros elsewhere. Follows `torch.diag_embed`.
+    """The last dimension put on a diagonal of two new ones, zeros elsewhere. Follows
+    `torch.diag_embed`.
 
     >>> import rushlight as rl
     >>> rl.diag_embed(rl.tensor([1, 2]))
@@ -162,10 +181,17 @@ def diag_embed(input: Value, offset: int = 0, dim1: int = -2, dim2: int = -1) ->
     spread = b.pad(b.reshape(input, (*input.shape, 1)), [0] * rank, [0] * input.ndim + [size])
     flat = b.reshape(spread, (*input.shape[:-1], length * (size + 1)))
     start = offset if offset >= 0 else -offset * size
-    flat = b.pad(flat, [0] * (input.ndim - 1) + [start], [0] * (input.ndim - 1) + [size * size - start - length * (size + 1)])
+    flat = b.pad(
+        flat,
+        [0] * (input.ndim - 1) + [start],
+        [0] * (input.ndim - 1) + [size * size - start - length * (size + 1)],
+    )
     square = b.reshape(flat, (*input.shape[:-1], size, size))
     order = iter(range(rank - 2))
-    return b.permute(square, [rank - 2 if d == first else rank - 1 if d == second else next(order) for d in range(rank)])
+    return b.permute(
+        square,
+        [rank - 2 if d == first else rank - 1 if d == second else next(order) for d in range(rank)],
+    )
 
 
 @diag_embed.vjp("input")
@@ -173,7 +199,9 @@ def _(g, offset, dim1, dim2):  # type: ignore[no-untyped-def]
     return g.diagonal(offset, dim1, dim2)
 
 
-def _diag_embed_reference(x: np.ndarray, offset: int = 0, dim1: int = -2, dim2: int = -1) -> np.ndarray:
+def _diag_embed_reference(
+    x: np.ndarray, offset: int = 0, dim1: int = -2, dim2: int = -1
+) -> np.ndarray:
     rows = [np.diag(row, offset) for row in x.reshape(-1, x.shape[-1])]
     return np.moveaxis(np.reshape(rows, (*x.shape[:-1], *rows[0].shape)), (-2, -1), (dim1, dim2))
 

@@ -1,9 +1,11 @@
-"""Normalisation: subtract a mean, divide by a deviation, scale and shift; over batches, layers, groups, instances.
+"""Normalisation: subtract a mean, divide by a deviation, scale and shift; over batches, layers,
+groups, instances.
 
-In: a floating tensor; where its statistics run (`shape`: how it is seen, `axes`: what is averaged over, `affine`: the
-shape in which weight and bias meet it). Out: the normalised tensor, and the statistics that its gradient needs.
-Invariants: the variance is the mean of squared deviations (two passes, so nothing cancels); statistics are float32 for
-float16 and bfloat16. One backward row serves all; its own gradient is in closed form, so every order exists.
+In: a floating tensor; where its statistics run (`shape`: how it is seen, `axes`: what is averaged
+over, `affine`: the shape in which weight and bias meet it). Out: the normalised tensor, and the
+statistics that its gradient needs. Invariants: the variance is the mean of squared deviations (two
+passes, so nothing cancels); statistics are float32 for float16 and bfloat16. One backward row
+serves all; its own gradient is in closed form, so every order exists.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ def _normalizer(kind: str, grad_name: str) -> Op:
         affine: Shape,
         centered: bool = True,
     ) -> tuple[Value, Value, Value]:
-        """(x - mean) / sqrt(variance + eps) * weight + bias, the mean, and 1 / sqrt(variance + eps)."""
+        """(x - mean) / sqrt(variance + eps) * weight + bias, the mean, and 1 / sqrt(variance +
+        eps).
+        """
         require_kind(f"{kind}_norm", input)
         x = b.reshape(opmath(input), shape)
         centre, square = _statistics(x, axes, centered)
@@ -91,7 +95,9 @@ def _normalizer(kind: str, grad_name: str) -> Op:
 def _through_statistics(
     to_centre: Any, to_invstd: Any, centre: Any, invstd: Any, input: Any, shape: Shape, axes: Shape
 ) -> Any:
-    """The input's gradient by way of the mean and of 1 / deviation as results of their own (None: by neither)."""
+    """The input's gradient by way of the mean and of 1 / deviation as results of their own (None:
+    by neither).
+    """
     parts, count = [], counted(shape, axes)
     if to_centre is not None:
         parts.append((to_centre / count).expand(shape))
@@ -147,7 +153,9 @@ def normalize_backward(
 
 @normalize_backward.vjp("grad", "input", "weight", "centre", "invstd")
 def _(g0, g1, g2, grad, input, weight, centre, invstd, shape, axes, affine, centered):  # type: ignore[no-untyped-def]
-    """With q = g0 invstd the results weigh q a - z mean(a z) q - mean(a) q + g1 g z + g2 g, summed: derive by a, z, invstd."""
+    """With q = g0 invstd the results weigh q a - z mean(a z) q - mean(a) q + g1 g z + g2 g, summed:
+    derive by a, z, invstd.
+    """
 
     def average(v: Any) -> Any:
         return mean(v, axes, True)
@@ -202,8 +210,9 @@ def batch_norm_training(
     momentum: Scalar,
     eps: Scalar,
 ) -> tuple[Value, ...]:
-    """Normalised over all dimensions but the channels; the batch's mean and 1 / sqrt(variance + eps); and, where running
-    statistics are given, those moved by `momentum` towards the batch's (with the unbiased variance).
+    """Normalised over all dimensions but the channels; the batch's mean and 1 / sqrt(variance +
+    eps); and, where running statistics are given, those moved by `momentum` towards the batch's
+    (with the unbiased variance).
     """
     require_kind("batch_norm", input)
     x = opmath(input)

@@ -1,8 +1,9 @@
 """The steps of stochastic gradient descent and of Adam, each parameter's as one node.
 
-In: a parameter, its gradient and its state, all of one shape and dtype; numbers that change from step to step as
-runtime scalars. Out: their new values. Invariant: every statement below that ends in `_rounded` (or is a `fma`) is one
-operation of PyTorch's own implementation and rounds as that one, so that a fused step equals an unfused one bit for bit.
+In: a parameter, its gradient and its state, all of one shape and dtype; numbers that change from
+step to step as runtime scalars. Out: their new values. Invariant: every statement below that ends
+in `_rounded` (or is a `fma`) is one operation of PyTorch's own implementation and rounds as that
+one, so that a fused step equals an unfused one bit for bit.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class _Step:
         return self.rounded(x * self.number(factor))
 
     def added(self, x: Node, y: Node, alpha: Node | float) -> Node:
-        """x.add(y, alpha=alpha): the factor is rounded to the dtype, product and sum are rounded together."""
+        """x.add(y, alpha=alpha): the factor is rounded to the dtype, product and sum are rounded
+        together.
+        """
         factor = opmath(b.cast(alpha, self.type))
         return self.rounded(b.fma(factor, y, x))
 
@@ -53,7 +56,9 @@ class _Step:
     def gradient(
         self, grad: Value, param: Node, factor: Scalar, decay: bool, maximize: bool
     ) -> Node:
-        """The gradient of what is minimised, with the decay of the parameter added where that is asked for."""
+        """The gradient of what is minimised, with the decay of the parameter added where that is
+        asked for.
+        """
         g = opmath(grad)
         g = -g if maximize else g
         return self.added(g, param, factor) if decay else g
@@ -84,7 +89,9 @@ def sgd_momentum_step(
     nesterov: bool,
     maximize: bool,
 ) -> tuple[Value, Value]:
-    """The parameter and the momentum buffer after a step (Sutskever et al., ICML 2013, as PyTorch defines it)."""
+    """The parameter and the momentum buffer after a step (Sutskever et al., ICML 2013, as PyTorch
+    defines it).
+    """
     step = _Step(param.dtype)
     p = opmath(param)
     g = step.gradient(grad, p, weight_decay, decay, maximize)
@@ -150,8 +157,9 @@ def adam_step(
 ) -> tuple[Value, Value, Value]:
     """The parameter and both running means after a step of Adam (Kingma and Ba, arXiv 1412.6980).
 
-    decay "none"; "coupled": decay_by is the weight decay, added to the gradient; "decoupled": decay_by is 1 - lr * weight
-    decay and multiplies the parameter (Loshchilov and Hutter, arXiv 1711.05101).
+    decay "none"; "coupled": decay_by is the weight decay, added to the gradient; "decoupled":
+    decay_by is 1 - lr * weight decay and multiplies the parameter (Loshchilov and Hutter, arXiv
+    1711.05101).
     """
     step, type_ = _Step(param.dtype), param.dtype
     p, mean, square = _moments(
@@ -178,7 +186,9 @@ def adam_amsgrad_step(
     decay: str,
     maximize: bool,
 ) -> tuple[Value, Value, Value, Value]:
-    """adam_step with the largest second mean so far in the denominator (Reddi et al., arXiv 1904.09237)."""
+    """adam_step with the largest second mean so far in the denominator (Reddi et al., arXiv
+    1904.09237).
+    """
     step, type_ = _Step(param.dtype), param.dtype
     p, mean, square = _moments(
         step, param, grad, exp_avg, exp_avg_sq, beta1, beta2, decay_by, decay, maximize

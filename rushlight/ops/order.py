@@ -1,8 +1,9 @@
-"""Order statistics: medians, k-th values, modes, and elements in order along a dimension for quantiles.
+"""Order statistics: medians, k-th values, modes, and elements in order along a dimension for
+quantiles.
 
-In: a tensor and a dimension. Out: values with the places that they were found at. Invariant: only the places are
-found by NumPy on the host; the values are read from the tensor at these places, so their gradients are those of a
-selection.
+In: a tensor and a dimension. Out: values with the places that they were found at. Invariant: only
+the places are found by NumPy on the host; the values are read from the tensor at these places, so
+their gradients are those of a selection.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from .registry import Op, Value, op
 def place_of_rank(x: np.ndarray, axis: int, rank: int, nans: str) -> tuple[np.ndarray]:
     """Where the element of a rank (from 0) lies; of a median (rank -1) the lower middle one.
 
-    nans: "last" orders NaN behind everything, "first" makes it the answer, "ignored" counts only the rest.
+    nans: "last" orders NaN behind everything, "first" makes it the answer, "ignored" counts only
+    the rest.
     """
     order = np.argsort(x, axis=axis, kind="stable")
     if rank >= 0:
@@ -100,7 +102,9 @@ def kthvalue(input: Value, k: int, dim: int = -1, keepdim: bool = False) -> tupl
 
 @op("", grad_name="ModeBackward0")
 def mode(input: Value, dim: int = -1, keepdim: bool = False) -> tuple[Value, Value]:
-    """The most frequent element along a dimension (of several the smallest), and where it is met last."""
+    """The most frequent element along a dimension (of several the smallest), and where it is met
+    last.
+    """
     return _found("mode", input, dim, keepdim, "place_of_mode")
 
 

@@ -1,7 +1,8 @@
 """Constant borders around a tensor.
 
-In: a tensor and two widths (before, after) per padded dimension, the last dimension first. Out: the longer tensor, or
-the shorter one for negative widths. Invariant: padding by the negated widths is the gradient, so one row is all.
+In: a tensor and two widths (before, after) per padded dimension, the last dimension first. Out: the
+longer tensor, or the shorter one for negative widths. Invariant: padding by the negated widths is
+the gradient, so one row is all.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .registry import Value, op
 def constant_pad_nd(input: Value, pad: tuple, value: float = 0) -> Value:
     """input with borders of `value`; negative widths crop.
 
-    pad: (before, after) of the last dimension, then of the one before it, and so on. Errors: RuntimeError for an odd
-    number of widths, more than there are dimensions, or crops that leave less than nothing. Follows
-    `torch.constant_pad_nd`.
+    pad: (before, after) of the last dimension, then of the one before it, and so on. Errors:
+    RuntimeError for an odd number of widths, more than there are dimensions, or crops that leave
+    less than nothing. Follows `torch.constant_pad_nd`.
 
     >>> import rushlight as rl
     >>> rl.constant_pad_nd(rl.tensor([1., 2., 3.]), (1, -1), 9)
@@ -38,8 +39,10 @@ def constant_pad_nd(input: Value, pad: tuple, value: float = 0) -> Value:
     for d, (n, first, last) in enumerate(zip(input.shape, before, after)):
         if n + first + last < 0 or n + min(first, 0) + min(last, 0) < 0:
             raise RuntimeError(
-                f"The input size {n}, plus negative padding {first} and {last}, resulted in a negative output size, which is "
-                f"invalid. Check dimension {d} of your input (narrow(): length must be non-negative)."
+                f"The input size {n}, plus negative padding {first} and {last}, resulted in a "
+                "negative output size, which is "
+                f"invalid. Check dimension {d} of your input (narrow(): length must be "
+                "non-negative)."
             )
     return b.pad(input, before, after, value)
 
@@ -56,5 +59,10 @@ def _numpy_pad(x: np.ndarray, pad: Sequence[int], value: float = 0) -> np.ndarra
 
 
 constant_pad_nd.test(
-    lambda make: [((make(2, 3), (1, 2)), {}), ((make(2, 3, 4), (-1, 2, 3, -1), 1.5), {}), ((make(4), (-2, -1)), {})], _numpy_pad
+    lambda make: [
+        ((make(2, 3), (1, 2)), {}),
+        ((make(2, 3, 4), (-1, 2, 3, -1), 1.5), {}),
+        ((make(4), (-2, -1)), {}),
+    ],
+    _numpy_pad,
 )

@@ -1,7 +1,8 @@
-"""Functions of two variables that are no arithmetic: angles, lengths, logarithms of sums, bits of floats, divisors.
+"""Functions of two variables that are no arithmetic: angles, lengths, logarithms of sums, bits of
+floats, divisors.
 
-In: tensors (and numbers) that broadcast. Out: a tensor of their common dtype and shape. Invariant: limits are kept
-(infinities, zeros, equal operands) as PyTorch keeps them.
+In: tensors (and numbers) that broadcast. Out: a tensor of their common dtype and shape. Invariant:
+limits are kept (infinities, zeros, equal operands) as PyTorch keeps them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def _rounded(result: Node, *operands: Value) -> Node:
 
 @op("torch Tensor", inplace=True, elementwise=True)
 def atan2(input: Value, other: Value) -> Value:
-    """The angle in (-pi, pi] of the point (other, input). Integers become the default float. Follows `torch.atan2`.
+    """The angle in (-pi, pi] of the point (other, input). Integers become the default float.
+
+    Follows `torch.atan2`.
 
     >>> import rushlight as rl
     >>> rl.atan2(rl.tensor([1., -1.]), rl.tensor([1., 0.]))
@@ -140,7 +143,7 @@ def logaddexp(input: Value, other: Value) -> Value:
 
     >>> import rushlight as rl
     >>> rl.logaddexp(rl.tensor([-1000.]), rl.tensor([-1000.]))
-    tensor([-999.3069])
+    tensor([-999.3068])
     """
     require_kind("logaddexp_cpu", b.promote(input, other)[0])
     x, y = _floats(input, other)
@@ -224,7 +227,9 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
 
 @op("special", elementwise=True)
 def xlog1py(input: Value, other: Value) -> Value:
-    """input * log(1 + other), and 0 where input is 0 (unless other is NaN). Follows `torch.special.xlog1py`.
+    """input * log(1 + other), and 0 where input is 0 (unless other is NaN).
+
+    Follows `torch.special.xlog1py`.
 
     >>> import rushlight as rl
     >>> rl.special.xlog1py(rl.tensor([0., 2.]), rl.tensor([-1., 0.]))
@@ -345,7 +350,9 @@ lcm.test(integers(), np.lcm)
 
 @op("torch Tensor special", inplace=True, elementwise=True)
 def logit(input: Value, eps: Value | None = None) -> Value:
-    """log(x / (1 - x)), x first brought into [eps, 1 - eps] where eps is given. Follows `torch.logit`.
+    """log(x / (1 - x)), x first brought into [eps, 1 - eps] where eps is given.
+
+    Follows `torch.logit`.
 
     >>> import rushlight as rl
     >>> rl.logit(rl.tensor([0.5, 1.0]), eps=1e-6)
@@ -378,7 +385,8 @@ logit.test(
 def nan_to_num(
     input: Value, nan: Value | None = None, posinf: Value | None = None, neginf: Value | None = None
 ) -> Value:
-    """NaN, inf and -inf replaced: by 0 and the largest and smallest finite number unless others are given.
+    """NaN, inf and -inf replaced: by 0 and the largest and smallest finite number unless others are
+    given.
 
     Follows `torch.nan_to_num`.
 

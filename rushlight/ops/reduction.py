@@ -1,9 +1,9 @@
 """Reductions: means, products, extremes, counts, variances, norms, logarithms of sums.
 
-In: a tensor, and dimensions as static arguments (None or () for all of them). Out: a tensor without those dimensions,
-or with them kept as ones. Invariant: float16 and bfloat16 are accumulated in float32 and rounded once; two-pass
-formulas are used where one pass would cancel. The plain sum is in core.py; overloads that PyTorch
-gives these names are in tensor/functions/reduction.py.
+In: a tensor, and dimensions as static arguments (None or () for all of them). Out: a tensor without
+those dimensions, or with them kept as ones. Invariant: float16 and bfloat16 are accumulated in
+float32 and rounded once; two-pass formulas are used where one pass would cancel. The plain sum is
+in core.py; overloads that PyTorch gives these names are in tensor/functions/reduction.py.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ def counted(shape: tuple[int, ...], dim: Any) -> int:
 def mean(
     input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Value:
-    """The sum divided by the number of elements; RuntimeError for integers without a floating `dtype`."""
+    """The sum divided by the number of elements; RuntimeError for integers without a floating
+    `dtype`.
+    """
     x = input if dtype is None else b.cast(input, dtype)
     if x.dtype.kind not in ("float", "complex"):
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
-            + TYPE_NAMES[x.dtype.name]
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            "complex dtype. Got: " + TYPE_NAMES[x.dtype.name]
         )
     return b.cast(b.mean(opmath(x), dim, keepdim), x.dtype)
 
@@ -82,7 +84,9 @@ def prod(
 
 @prod.vjp("input")
 def _(g, input, dim, keepdim):  # type: ignore[no-untyped-def]
-    """The product of all other elements: of those before times those after, so that zeros need no care."""
+    """The product of all other elements: of those before times those after, so that zeros need no
+    care.
+    """
     if input.ndim == 0:
         return g
     x = input.reshape(-1) if dim is None else input
@@ -126,7 +130,9 @@ def _refuse_empty(name: str, x: Node, dim: Dims, error: type[Exception] = Runtim
 
 @op("torch Tensor")
 def amax(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """The largest element over dimensions (all if none is named); NaN if there is one. Follows `torch.amax`.
+    """The largest element over dimensions (all if none is named); NaN if there is one.
+
+    Follows `torch.amax`.
 
     Equal largest elements share the gradient evenly. IndexError for a dimension of length zero.
 
@@ -141,7 +147,9 @@ def amax(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:
 
 @op("torch Tensor")
 def amin(input: Value, dim: Dims = None, keepdim: bool = False) -> Value:
-    """The smallest element over dimensions (all if none is named); NaN if there is one. Follows `torch.amin`.
+    """The smallest element over dimensions (all if none is named); NaN if there is one.
+
+    Follows `torch.amin`.
 
     Equal smallest elements share the gradient evenly. IndexError for a dimension of length zero.
 
@@ -174,7 +182,7 @@ amin.test(_reductions, lambda x, dim=None, keepdim=False: np.min(x, dim, keepdim
 
 @op("", grad_name="SelectBackward0")
 def take_one(input: Value, index: Value, dim: int) -> Value:
-    """input[..., index[...], ...]: one element along `dim` for each place of the other dimensions."""
+    """input[..., index[...], ...]: one element along `dim` for each place of the others."""
     if input.ndim == 0:
         return input
     axis, step, address = normalize_axis(dim, input.ndim), 1, None
@@ -189,7 +197,9 @@ def take_one(input: Value, index: Value, dim: int) -> Value:
 
 @op("")
 def put_one(grad: Value, index: Value, dim: int, length: int) -> Value:
-    """Zeros with `length` elements along `dim`, grad at the places that index names: the gradient of take_one."""
+    """Zeros with `length` elements along `dim`, grad at the places that index names: the gradient
+    of take_one.
+    """
     axis = normalize_axis(dim, grad.ndim + 1)
     thin = [*grad.shape[:axis], 1, *grad.shape[axis:]]
     wide = [*grad.shape[:axis], length, *grad.shape[axis:]]
@@ -281,7 +291,9 @@ def _place(name: str, input: Node, dim: int | None, keepdim: bool) -> Node:
 
 @op("torch Tensor", differentiable=False)
 def argmax(input: Value, dim: int | None = None, keepdim: bool = False) -> Value:
-    """The (first) index of the largest element, along a dimension or of the flattened tensor. Follows `torch.argmax`.
+    """The (first) index of the largest element, along a dimension or of the flattened tensor.
+
+    Follows `torch.argmax`.
 
     >>> import rushlight as rl
     >>> rl.argmax(rl.tensor([[1., 5.], [4., 2.]]), dim=1)
@@ -292,7 +304,9 @@ def argmax(input: Value, dim: int | None = None, keepdim: bool = False) -> Value
 
 @op("torch Tensor", differentiable=False)
 def argmin(input: Value, dim: int | None = None, keepdim: bool = False) -> Value:
-    """The (first) index of the smallest element, along a dimension or of the flattened tensor. Follows `torch.argmin`.
+    """The (first) index of the smallest element, along a dimension or of the flattened tensor.
+
+    Follows `torch.argmin`.
 
     >>> import rushlight as rl
     >>> rl.argmin(rl.tensor([[1., 5.], [4., 2.]]), dim=1)
@@ -429,7 +443,9 @@ def vector_norm(
     keepdim: bool = False,
     dtype: dtype | None = None,
 ) -> Value:
-    """(sum |x|^ord)^(1/ord) over dimensions; ord 0 counts, inf and -inf take extremes. Follows `torch.linalg.vector_norm`.
+    """(sum |x|^ord)^(1/ord) over dimensions; ord 0 counts, inf and -inf take extremes.
+
+    Follows `torch.linalg.vector_norm`.
 
     RuntimeError for integers, and for the inf norm of nothing.
 
@@ -439,12 +455,14 @@ def vector_norm(
     """
     if x.dtype.kind not in ("float", "complex"):
         raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {TYPE_NAMES[x.dtype.name]}"
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{TYPE_NAMES[x.dtype.name]}"
         )
     given = x if dtype is None else b.cast(x, dtype)
     if math.isinf(ord) and counted(x.shape, dim) == 0:
         raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the "
+            "operation does not have "
             "an identity"
         )
     return b.cast(_norm(absolute(opmath(given)), float(ord), dim, keepdim), given.dtype.real)
@@ -499,11 +517,13 @@ vector_norm.test(
 
 @op("torch Tensor special")
 def logsumexp(input: Value, dim: int | tuple[int, ...], keepdim: bool = False) -> Value:
-    """log(sum(exp(x))) over dimensions, without overflow; integers become floats. Follows `torch.logsumexp`.
+    """log(sum(exp(x))) over dimensions, without overflow; integers become floats.
+
+    Follows `torch.logsumexp`.
 
     >>> import rushlight as rl
     >>> rl.logsumexp(rl.tensor([1000., 1000.]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     floating = b.to_float(input)
     x = opmath(floating)

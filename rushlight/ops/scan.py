@@ -1,7 +1,8 @@
 """Cumulative sums, products, extremes and logarithms of sums along one dimension.
 
-In: a tensor and a dimension. Out: a tensor of its shape, element i joining the elements up to and including i (or,
-with `reverse`, from i on: what the gradients need). Invariant: float16 and bfloat16 are accumulated in float32.
+In: a tensor and a dimension. Out: a tensor of its shape, element i joining the elements up to and
+including i (or, with `reverse`, from i on: what the gradients need). Invariant: float16 and
+bfloat16 are accumulated in float32.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def cumprod(input: Value, dim: int, dtype: dtype | None = None, reverse: bool = 
 def cumprod_backward(grad: Value, input: Value, dim: int, reverse: bool = False) -> Value:
     """The gradient of cumprod in linear time, zeros among the elements included.
 
-    Before the first zero it is sum_{i >= k} g_i y_i / x_k; at the first zero the same sum with that zero left out
-    of the products; after it every product contains a zero.
+    Before the first zero it is sum_{i >= k} g_i y_i / x_k; at the first zero the same sum with that
+    zero left out of the products; after it every product contains a zero.
     """
     x, g = opmath(conjugate(input)), opmath(grad)
     zero = b.binary("eq", x, 0)
@@ -97,7 +98,9 @@ def _(g, input, dim, reverse):  # type: ignore[no-untyped-def]
 
 @cumprod_backward.vjp("grad", "input")
 def _(g, grad, input, dim, reverse):  # type: ignore[no-untyped-def]
-    """From the products P[k, i] of the elements up to i without the k-th, all of them: result_k = sum_i grad_i P[k, i]."""
+    """From the products P[k, i] of the elements up to i without the k-th, all of them: result_k =
+    sum_i grad_i P[k, i].
+    """
     if input.ndim == 0:
         return g, None
     v, w, x = (t.transpose(dim, -1) for t in (g, grad, input))
@@ -148,7 +151,9 @@ def logcumsumexp(input: Value, dim: int, reverse: bool = False) -> Value:
 
 @logcumsumexp.vjp("input")
 def _(g, input, out, dim, reverse):  # type: ignore[no-untyped-def]
-    """sum_{i >= k} g_i exp(x_k - y_i), the positive and negative g_i apart and in logarithms (so nothing overflows)."""
+    """sum_{i >= k} g_i exp(x_k - y_i), the positive and negative g_i apart and in logarithms (so
+    nothing overflows).
+    """
     lowest = finfo(g.dtype).min / 4
 
     def part(size: Any) -> Any:
@@ -168,7 +173,9 @@ logcumsumexp.test(
 
 
 def _running(name: str, kind: str, input: Node, dim: int) -> tuple[Node, Node]:
-    """The extremes so far, and where each was last met: the largest place so far that holds its own running extreme."""
+    """The extremes so far, and where each was last met: the largest place so far that holds its own
+    running extreme.
+    """
     require_kind(f"{name}_cpu", input, ("bool", "int", "float"))
     if input.ndim == 0:
         return input, b.const(0, dtypes.int64)
@@ -211,6 +218,9 @@ def _running_reference(function: np.ufunc) -> Callable:
     return reference
 
 
-_running_samples = lambda make: [((make(3, 4), 0), {}), ((make(2, 6), -1), {})]
+def _running_samples(make: Callable) -> list:
+    return [((make(3, 4), 0), {}), ((make(2, 6), -1), {})]
+
+
 cummax.test(_running_samples, _running_reference(np.maximum))
 cummin.test(_running_samples, _running_reference(np.minimum))

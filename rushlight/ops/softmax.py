@@ -1,7 +1,8 @@
 """Softmax and its logarithm, each one node forward and one backward.
 
-In: a floating tensor and a dimension. Out: a tensor of its shape. Invariant: the largest element is subtracted first,
-so nothing overflows; float16 and bfloat16 are computed in float32 and rounded once.
+In: a floating tensor and a dimension. Out: a tensor of its shape. Invariant: the largest element is
+subtracted first, so nothing overflows; float16 and bfloat16 are computed in float32 and rounded
+once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def _shifted(name: str, input: Node, dim: int, type_: dtype | None) -> tuple[Nod
 
 @op("torch Tensor special")
 def softmax(input: Value, dim: int, dtype: dtype | None = None) -> Value:
-    """exp(x_i) / sum_j exp(x_j) along `dim`; with `dtype` the input is converted first. Follows `torch.softmax`.
+    """exp(x_i) / sum_j exp(x_j) along `dim`; with `dtype` the input is converted first.
+
+    Follows `torch.softmax`.
 
     NotImplementedError for integers without a floating `dtype`.
 
@@ -63,7 +66,9 @@ def _(g, grad, output, dim):  # type: ignore[no-untyped-def]
 
 @op("torch Tensor special")
 def log_softmax(input: Value, dim: int, dtype: dtype | None = None) -> Value:
-    """x_i - log(sum_j exp(x_j)) along `dim`; with `dtype` the input is converted first. Follows `torch.log_softmax`.
+    """x_i - log(sum_j exp(x_j)) along `dim`; with `dtype` the input is converted first.
+
+    Follows `torch.log_softmax`.
 
     NotImplementedError for integers without a floating `dtype`.
 
@@ -101,7 +106,10 @@ def _pairs(make: Callable) -> list:
     return [((make(3, 4), make(3, 4), 1), {}), ((make(2, 3, 2), make(2, 3, 2), -2), {})]
 
 
-_lines = lambda make: [((make(3, 4), 1), {}), ((make(2, 3, 2), -2), {}), ((make(), 0), {})]
+def _lines(make: Callable) -> list:
+    return [((make(3, 4), 1), {}), ((make(2, 3, 2), -2), {}), ((make(), 0), {})]
+
+
 softmax.test(_lines, lambda x, dim: _softmax_reference(x, dim) if x.ndim else np.ones(()))
 log_softmax.test(
     _lines, lambda x, dim: np.log(_softmax_reference(x, dim)) if x.ndim else np.zeros(())

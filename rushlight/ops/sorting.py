@@ -1,8 +1,8 @@
 """Order: sorting and the k largest, by NumPy's sorts on the host.
 
-In: a tensor of ordered numbers and a dimension. Out: values and int64 places along it. Invariants: NaN counts as larger
-than every number; sorts are stable; only the places are found on the host, values are gathered at them, and so the
-gradients are those of a selection.
+In: a tensor of ordered numbers and a dimension. Out: values and int64 places along it. Invariants:
+NaN counts as larger than every number; sorts are stable; only the places are found on the host,
+values are gathered at them, and so the gradients are those of a selection.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def places_in_order(x: np.ndarray, axis: int, descending: bool) -> tuple[np.ndar
 
 @host_function
 def places_of_extremes(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple[np.ndarray]:
-    """The places of the k largest (smallest) elements, the most extreme first; a selection where k is small."""
+    """The places of the k largest (smallest) elements, the most extreme first; a selection where k
+    is small.
+    """
     size = x.shape[axis]
     if 8 * k >= size:
         return (_ranked(x, axis, largest).take(range(k), axis),)
@@ -51,11 +53,18 @@ def places_of_extremes(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple
 
 def _require_order(name: str, x: Node) -> None:
     if x.dtype.is_complex:
-        raise RuntimeError(f"{name} does not support complex dtypes on CPU: {TYPE_NAMES[x.dtype.name]}{list(x.shape)}")
+        raise RuntimeError(
+            f"{name} does not support complex dtypes on CPU: "
+            f"{TYPE_NAMES[x.dtype.name]}{list(x.shape)}"
+        )
 
 
-def _selected(input: Node, axis: int, length: int, function: str, arguments: tuple) -> tuple[Node, Node]:
-    """(values, places) of `length` elements along a dimension, the places found by a host function."""
+def _selected(
+    input: Node, axis: int, length: int, function: str, arguments: tuple
+) -> tuple[Node, Node]:
+    """(values, places) of `length` elements along a dimension, the places found by a host
+    function.
+    """
     shape = [length if d == axis else n for d, n in enumerate(input.shape)]
     if not all(shape):
         return b.expand(b.const(0, input.dtype), shape), b.expand(b.const(0, dtypes.int64), shape)
@@ -76,16 +85,22 @@ def sort(input: Value, dim: int = -1, descending: bool = False) -> tuple[Value, 
     """The elements along a dimension in order, and where they came from."""
     _require_order("Sort", input)
     axis = normalize_axis(dim, input.ndim)
-    return _selected(input, axis, input.shape[axis] if input.ndim else 1, "places_in_order", (axis, descending))
+    return _selected(
+        input, axis, input.shape[axis] if input.ndim else 1, "places_in_order", (axis, descending)
+    )
 
 
 @op("")
 def topk(input: Value, k: int, dim: int = -1, largest: bool = True) -> tuple[Value, Value]:
-    """The k largest (or smallest) elements along a dimension, the most extreme first, and their places."""
+    """The k largest (or smallest) elements along a dimension, the most extreme first, and their
+    places.
+    """
     _require_order("topk", input)
     axis = normalize_axis(dim, input.ndim)
     if not 0 <= k <= (input.shape[axis] if input.ndim else 1):
-        raise RuntimeError(f"selected index k out of range: k is {k}, the dimension {axis} of {list(input.shape)}")
+        raise RuntimeError(
+            f"selected index k out of range: k is {k}, the dimension {axis} of {list(input.shape)}"
+        )
     return _selected(input, axis, k, "places_of_extremes", (k, axis, largest))
 
 
@@ -93,7 +108,9 @@ def _put_back(g: Any, layout: Any, dim: int, places: Any) -> Any:
     """Gradients of elements at places along a dimension, in zeros of the operand's shape."""
     if not layout.ndim:
         return g
-    return scatter_add(full(tuple(layout.shape), 0, g.dtype), normalize_axis(dim, layout.ndim), places, g)
+    return scatter_add(
+        full(tuple(layout.shape), 0, g.dtype), normalize_axis(dim, layout.ndim), places, g
+    )
 
 
 for _row in (sort, topk):
@@ -115,9 +132,18 @@ def _by_places(places: Callable) -> Callable:
 
 sort.test(
     lambda make: [((make(3, 7), 1), {}), ((make(3, 7), 0, True), {})],
-    _by_places(lambda x, dim, descending=False: (dim, np.argsort(-x if descending else x, dim, kind="stable"))),
+    _by_places(
+        lambda x, dim, descending=False: (
+            dim,
+            np.argsort(-x if descending else x, dim, kind="stable"),
+        )
+    ),
 )
 topk.test(
-    lambda make: [((make(3, 7), 2, 1), {}), ((make(3, 40), 2, -1, False), {}), ((make(3, 40), 3, -1), {})],
+    lambda make: [
+        ((make(3, 7), 2, 1), {}),
+        ((make(3, 40), 2, -1, False), {}),
+        ((make(3, 40), 3, -1), {}),
+    ],
     _by_places(lambda x, k, dim, largest=True: (dim, np.argsort(-x if largest else x, dim)[:, :k])),
 )

@@ -1,8 +1,10 @@
-"""Windows that slide over the last dimensions of a tensor: their sizes, their taps, and the way back.
+"""Windows that slide over the last dimensions of a tensor: their sizes, their taps, and the way
+back.
 
-In: a node (..., spatial) and a Window. Out: for every tap of the window the elements that it meets, as one slice; or, from what
-every tap contributes, the sum at each element. Invariants: slices and margins only, no index and no test in a kernel;
-the way back gathers, so that nothing is written twice.
+In: a node (..., spatial) and a Window. Out: for every tap of the window the elements that it meets,
+as one slice; or, from what every tap contributes, the sum at each element. Invariants: slices and
+margins only, no index and no test in a kernel; the way back gathers, so that nothing is written
+twice.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from typing import Any, NamedTuple
 from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
-from .convolution import Phase, fixed, phases
+from .convolution import Phase, phases
 
 Sizes = tuple[int, ...]
 Taps = tuple[int, ...]
 
 
 class Window(NamedTuple):
-    """One entry for each spatial dimension; `padding` is (before, after), `result` the number of windows."""
+    """One entry for each spatial dimension; `padding` is (before, after), `result` the number of
+    windows.
+    """
 
     kernel: Sizes
     stride: Sizes
@@ -47,21 +51,35 @@ def _each(value: Any, rank: int, name: str, role: str) -> Sizes:
         return values * rank
     if len(values) != rank:
         counts = ("one int", "two ints", "three ints")[rank - 1]
-        raise RuntimeError(f"{name}: {role} must either be a single int, or a tuple of {counts}: got {list(values)}")
+        raise RuntimeError(
+            f"{name}: {role} must either be a single int, or a tuple of {counts}: got "
+            f"{list(values)}"
+        )
     return values
 
 
 @lru_cache(4096)
 def window(
-    name: str, size: Sizes, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, channels: int = 0
+    name: str,
+    size: Sizes,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    channels: int = 0,
 ) -> Window:
-    """The window that the arguments of a pooling function describe; RuntimeError in PyTorch's words."""
+    """The window that the arguments of a pooling function describe; RuntimeError in PyTorch's
+    words.
+    """
     rank = len(size)
     kernel = _each(kernel_size, rank, name, "kernel_size")
     steps = kernel if stride is None or stride == () else _each(stride, rank, name, "stride")
     borders, widths = _each(padding, rank, name, "padding"), _each(dilation, rank, name, "dilation")
     if any(k <= 0 for k in kernel):
-        raise RuntimeError(f"{name}: kernel size should be greater than zero, but got kernel_size={list(kernel)}")
+        raise RuntimeError(
+            f"{name}: kernel size should be greater than zero, but got kernel_size={list(kernel)}"
+        )
     if any(s <= 0 for s in steps):
         raise RuntimeError(f"stride should not be zero: {name} got stride={list(steps)}")
     if any(d <= 0 for d in widths):
@@ -78,8 +96,14 @@ def window(
         result.append(count - 1 if ceil_mode and (count - 1) * s >= n + p else count)
     if any(n < 1 for n in result):
         before, after = ("x".join(map(str, (channels, *sizes))) for sizes in (size, result))
-        raise RuntimeError(f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small")
-    after = [max(0, (m - 1) * s + d * (k - 1) + 1 - n - p) for m, s, d, k, n, p in zip(result, steps, widths, kernel, size, borders)]
+        raise RuntimeError(
+            f"Given input size: ({before}). Calculated output size: ({after}). Output size is too "
+            "small"
+        )
+    after = [
+        max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)
+        for m, s, d, k, n, p in zip(result, steps, widths, kernel, size, borders)
+    ]
     return Window(kernel, steps, tuple(zip(borders, after)), widths, tuple(result))
 
 
@@ -101,15 +125,21 @@ def line(rank: int, axis: int, length: int) -> Node:
     return b.iota([length if d == axis else 1 for d in range(rank)], axis)
 
 
-def unwindow(contribution: Callable[[Taps | None], Node], size: Sizes, w: Window, uniform: bool = False) -> Node:
+def unwindow(
+    contribution: Callable[[Taps | None], Node], size: Sizes, w: Window, uniform: bool = False
+) -> Node:
     """The sum, at every element, of what the taps that met it contribute: (..., size).
 
-    `contribution(place)` is (..., result); where it is the same for all taps (`uniform`) it is called with None.
-    Residues of the stride are worked out run by run (see `convolution.phases`) and then interleaved.
+    `contribution(place)` is (..., result); where it is the same for all taps (`uniform`) it is
+    called with None. Residues of the stride are worked out run by run (see `convolution.phases`)
+    and then interleaved.
     """
     rank = len(size)
     periods = tuple(-(-n // s) for n, s in zip(size, w.stride))
-    runs = [phases(n, k, s, p[0], d) for n, k, s, p, d in zip(size, w.kernel, w.stride, w.padding, w.dilation)]
+    runs = [
+        phases(n, k, s, p[0], d)
+        for n, k, s, p, d in zip(size, w.kernel, w.stride, w.padding, w.dilation)
+    ]
     if not uniform:
         runs = [tuple(one for run in line_ for one in _single(run)) for line_ in runs]
     made = _side_by_side(contribution, runs, (), periods)
@@ -123,7 +153,9 @@ def _single(run: Phase) -> list[Phase]:
     return [run._replace(residues=1, first=run.first + r) for r in range(run.residues)]
 
 
-def _side_by_side(contribution: Callable, runs: list, chosen: tuple[Phase, ...], periods: Sizes) -> Node:
+def _side_by_side(
+    contribution: Callable, runs: list, chosen: tuple[Phase, ...], periods: Sizes
+) -> Node:
     depth, rank = len(chosen), len(runs)
     if depth == rank:
         return _piece(contribution, chosen, periods)
@@ -148,25 +180,48 @@ def _piece(contribution: Callable, chosen: tuple[Phase, ...], periods: Sizes) ->
     total = reduce(b.add, terms)
     lead = total.shape[: total.ndim - len(chosen)]
     total = b.reshape(total, (*lead, *(n for q in periods for n in (q, 1))))
-    return b.expand(total, (*lead, *(n for q, run in zip(periods, chosen) for n in (q, run.residues))))
+    return b.expand(
+        total, (*lead, *(n for q, run in zip(periods, chosen) for n in (q, run.residues)))
+    )
 
 
 def lead_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """PyTorch's strides of a pooled tensor: channels-last where the input is."""
     x = operands[0]
-    if x.ndim in (4, 5) and len(shape) == x.ndim and is_channels_last(x.shape, x.strides) and not x.contiguous:
+    if (
+        x.ndim in (4, 5)
+        and len(shape) == x.ndim
+        and is_channels_last(x.shape, x.strides)
+        and not x.contiguous
+    ):
         return ordered_strides(shape, (0, *range(2, x.ndim), 1))
     return contiguous_strides(shape)
 
 
+def averaged_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """As `lead_strides`, but a line is a picture of one row (so PyTorch averages it)."""
+    x = operands[0]
+    if x.ndim == len(shape) == 3:
+        row = (
+            (*x.shape[:2], 1, x.shape[2]),
+            (*x.strides[:2], x.strides[2] * x.shape[2], x.strides[2]),
+        )
+        if is_channels_last(*row) and not x.contiguous:
+            return ordered_strides(shape, (0, 2, 1))
+    return lead_strides(shape, operands)
+
+
 def require_spatial(name: str, x: Node, rank: int, kinds: Sequence[str] = ("float",)) -> None:
-    """RuntimeError unless x is (C, spatial...) or (N, C, spatial...); NotImplementedError for other dtypes."""
+    """RuntimeError unless x is (C, spatial...) or (N, C, spatial...); NotImplementedError for other
+    dtypes.
+    """
     from .common import require_kind
 
     empty = any(n == 0 for n in x.shape[x.ndim - rank - 1 :]) if x.ndim > rank else True
     if x.ndim not in (rank + 1, rank + 2) or empty:
         raise RuntimeError(
-            f"{name}: Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"{name}: Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim "
+            "batch size for input, "
             f"non-empty otherwise, but got:{list(x.shape)}"
         )
     require_kind(name, x, tuple(kinds))

@@ -1,8 +1,10 @@
-"""From a trace to one graph: every recorded op's expansion, joined at its operands, equal nodes made once.
+"""From a trace to one graph: every recorded op's expansion, joined at its operands, equal nodes
+made once.
 
-In: a trace's entries. Out: for each value of the trace its node and declared layout. Invariants: an operand that is a
-view of a value becomes a `strided` node over it; a view of a leaf becomes an `input` node with the view's own layout;
-`scalar` nodes carry their place in the trace's list of numbers.
+In: a trace's entries. Out: for each value of the trace its node and declared layout. Invariants: an
+operand that is a view of a value becomes a `strided` node over it; a view of a leaf becomes an
+`input` node with the view's own layout; `scalar` nodes carry their place in the trace's list of
+numbers.
 """
 
 from __future__ import annotations
@@ -16,15 +18,22 @@ from ..ops.registry import Signature
 
 
 class Assembler:
-    """Rebuilds the expansions of a trace's signatures over shared nodes (equal nodes are the same object)."""
+    """Rebuilds the expansions of a trace's signatures over shared nodes (equal nodes are the same
+    object).
+    """
 
     def __init__(self) -> None:
-        self.known: dict[tuple, Node] = {}
+        self.known: dict[tuple[Any, ...], Node] = {}
         self.values: list[tuple[Node, Layout]] = []
         self.scalars = 0
 
     def make(
-        self, op: str, inputs: tuple[Node, ...], shape: tuple, dtype: Any, attributes: tuple
+        self,
+        op: str,
+        inputs: tuple[Node, ...],
+        shape: tuple[int, ...],
+        dtype: Any,
+        attributes: tuple[Any, ...],
     ) -> Node:
         """The one node of these facts."""
         facts = attributes if op != "const" else tuple(map(repr, attributes))
@@ -63,7 +72,7 @@ class Assembler:
             self.values.append((there[id(out)], layout))
 
 
-def assemble(entries: list) -> list[tuple[Node, Layout]]:
+def assemble(entries: list[Any]) -> list[tuple[Node, Layout]]:
     """The (node, declared layout) of every value that the entries make."""
     assembler = Assembler()
     at = 0

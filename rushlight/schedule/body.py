@@ -1,14 +1,17 @@
-"""Bodies of kernels: from the nodes of one group to statements of the kernel IR, at given loop indices.
+"""Bodies of kernels: from the nodes of one group to statements of the kernel IR, at given loop
+indices.
 
-In: nodes, the places where stored nodes lie (`Slot`), loops. Out: `Let`, `Load`, `Store` statements. Invariants: a
-node that has a slot is loaded, every other one is computed where it is needed; equal nodes at equal indices are
-computed once; an index that is not affine becomes an int64 value (slow, but always right).
+In: nodes, the places where stored nodes lie (`Slot`), loops. Out: `Let`, `Load`, `Store`
+statements. Invariants: a node that has a slot is loaded, every other one is computed where it is
+needed; equal nodes at equal indices are computed once; an index that is not affine becomes an int64
+value (slow, but always right).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from ..base.layout import Layout, contiguous_strides
 from ..graph.node import Node
@@ -20,7 +23,9 @@ Index = Affine | str  # an affine expression, or the name of a computed int64 va
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a stored node lies: a buffer (a place in the program's list) and the strides of its dimensions."""
+    """Where a stored node lies: a buffer (a place in the program's list) and the strides of its
+    dimensions.
+    """
 
     place: int
     strides: tuple[int, ...]
@@ -35,7 +40,7 @@ class Body:
     def __init__(
         self,
         slots: dict[int, Slot],
-        leaf: dict[tuple, Slot],
+        leaf: dict[tuple[Any, ...], Slot],
         extents: dict[str, int],
         sites: list[Node],
     ) -> None:
@@ -48,16 +53,18 @@ class Body:
         self.places: list[int] = []
         self.scalars: list[int] = []
         self.scalar_types: list[str] = []
-        self.known: dict[tuple, Value] = {}
+        self.known: dict[tuple[Any, ...], Value] = {}
         self.count = 0
 
-    # --- statements -------------------------------------------------------------------------------------------------
+    # --- statements -------------------------------------------------------------------------------
 
     def name(self) -> Value:
         self.count += 1
         return f"v{self.count}"
 
-    def let(self, op: str, arguments: Sequence[Value], dtype: str, attributes: tuple = ()) -> Value:
+    def let(
+        self, op: str, arguments: Sequence[Value], dtype: str, attributes: tuple[Any, ...] = ()
+    ) -> Value:
         """name = op(arguments), one name for equal facts."""
         key = (op, tuple(arguments), dtype, tuple(map(repr, attributes)))
         found = self.known.get(key)
@@ -94,7 +101,7 @@ class Body:
         address, dynamic = self.address(slot.strides, index, slot.offset)
         self.statements.append(Store(self.parameter(slot, "out"), address, value, dynamic))
 
-    # --- indices ----------------------------------------------------------------------------------------------------
+    # --- indices ----------------------------------------------------------------------------------
 
     def number(self, value: int) -> Value:
         return self.let("const", (), "int64", (value,))
@@ -160,12 +167,14 @@ class Body:
             test = upper if test is None else self.let("logical_and", (test, upper), "bool")
         return test
 
-    # --- values -----------------------------------------------------------------------------------------------------
+    # --- values -----------------------------------------------------------------------------------
 
     def value(
         self, node: Node, index: Sequence[Index], mask: Value | None = None, compute: bool = False
     ) -> Value:
-        """The value of a node's element; where `mask` is false memory is not read and the value is arbitrary.
+        """The value of a node's element.
+
+        Where `mask` is false memory is not read and the value is arbitrary.
 
         `compute`: the node's own slot is what is being filled, so do not read it.
         """
@@ -267,11 +276,10 @@ class Body:
             n == 1 or have == want for n, have, want in zip(x.shape, slot.strides, dense)
         ):
             return self.load(slot, Affine(slot.offset), checked, mask)
-        return self.value(
-            x, self.position(checked, dense, x.shape), mask
-        )  # x lies in another order, or is a view
+        # x lies in another order, or is a view
+        return self.value(x, self.position(checked, dense, x.shape), mask)
 
-    _LOWER = {
+    _LOWER: ClassVar[dict[str, Callable[..., Value]]] = {
         "input": _input,
         "scalar": _scalar,
         "const": _const,

@@ -1,8 +1,9 @@
 """Which nodes are stored and which are computed where they are used.
 
-In: the nodes of a graph in order. Out: a `Choice`: the set of stored nodes, the order of dimensions that their users
-ask for, and which cannot be compiled. Invariant: the choice follows from the graph alone. A cheap node is recomputed by
-each of its users, a dear one with several users is stored, and so is what a broadcast would compute over and over.
+In: the nodes of a graph in order. Out: a `Choice`: the set of stored nodes, the order of dimensions
+that their users ask for, and which cannot be compiled. Invariant: the choice follows from the graph
+alone. A cheap node is recomputed by each of its users, a dear one with several users is stored, and
+so is what a broadcast would compute over and over.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ def by_numpy(node: Node) -> bool:
 
 
 class Choice:
-    """What was chosen. `orders`: for a stored node, the order of dimensions (outermost first) its user asks for."""
+    """What was chosen.
+
+    `orders`: for a stored node, the order of dimensions (outermost first) its user asks for.
+    """
 
     __slots__ = ("costs", "depths", "numpy", "orders", "stored")
 
@@ -154,7 +158,9 @@ def _demand(node: Node, choice: Choice) -> None:
 
 
 def _cost(node: Node, choice: Choice) -> None:
-    """Work per element to compute a node from what is stored; storing it where that grows out of hand."""
+    """Work per element to compute a node from what is stored; storing it where that grows out of
+    hand.
+    """
     own = float(_COSTS.get(node.op, 1))
     total, depth = own, 0
     for x in node.inputs:

@@ -1,7 +1,8 @@
-"""Contraction nodes become strided contractions: which loop runs in vectors, and which operand is laid out for it.
+"""Contraction nodes become strided contractions: which loop runs in vectors, and which operand is
+laid out for it.
 
-In: a `contract` node over stored operands. Out: one contraction step (two where a long sum is cut in parts). Invariant:
-the vector loop has unit stride in the result.
+In: a `contract` node over stored operands. Out: one contraction step (two where a long sum is cut
+in parts). Invariant: the vector loop has unit stride in the result.
 """
 
 from __future__ import annotations
@@ -100,10 +101,11 @@ def start(dims: Map, slot: Slot) -> int:
 def operands(
     planner: Planner, node: Node, mapping: ContractionMap
 ) -> tuple[Slot, Slot, Slot, tuple[int, int] | None]:
-    """Slots for both operands and the result, and (columns, panel width) where the second operand lies in panels.
+    """Slots for both operands and the result, and (columns, panel width) where the second operand
+    lies in panels.
 
-    Either the op names the orders in which everything lies best, or operands are taken as they lie: the template packs
-    what its vectors need.
+    Either the op names the orders in which everything lies best, or operands are taken as they lie:
+    the template packs what its vectors need.
     """
     a, b = node.inputs
     orders = mapping.orders
@@ -132,9 +134,11 @@ def operands(
 def panels(
     planner: Planner, x: Node, order: tuple[int, ...], mapping: ContractionMap
 ) -> int | None:
-    """The width of column panels to lay an operand out in, where it has to be copied anyway and the work is worth it.
+    """The width of column panels to lay an operand out in, where it has to be copied anyway and the
+    work is worth it.
 
-    [rows, columns]  ->  [columns / width, rows, width]: a tile of the result then reads one contiguous stretch.
+    [rows, columns]  ->  [columns / width, rows, width]: a tile of the result then reads one
+    contiguous stretch.
     """
     have = planner.window(x)
     wanted = ordered_strides(x.shape, order)
@@ -151,7 +155,9 @@ def panels(
 
 
 def result_slot(planner: Planner, node: Node, order: tuple[int, ...]) -> Slot:
-    """Where the result is computed: its output buffer if that lies right, else a temporary of the right order."""
+    """Where the result is computed: its output buffer if that lies right, else a temporary of the
+    right order.
+    """
     wanted = ordered_strides(node.shape, order)
     slot = planner.slots.get(id(node))
     last = next((d for d in reversed(order) if node.shape[d] > 1), None)
@@ -161,7 +167,9 @@ def result_slot(planner: Planner, node: Node, order: tuple[int, ...]) -> Slot:
 
 
 def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> int:
-    """The output loop to run in vectors: one that a single operand depends on, in the order its result is wanted in."""
+    """The output loop to run in vectors: one that a single operand depends on, in the order its
+    result is wanted in.
+    """
     declared = planner.slots.get(id(node))
     best: tuple[float, int] | None = None
     for side in (1, 0):

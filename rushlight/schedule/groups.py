@@ -1,12 +1,14 @@
 """Groups: nodes that one kernel makes together.
 
-In: stored nodes, operands first. Out: kernel steps. Invariants: a node joins an earlier kernel only where everything
-it needs is made before that kernel, or in it at the very same element; the nodes of a kernel share something they read.
+In: stored nodes, operands first. Out: kernel steps. Invariants: a node joins an earlier kernel only
+where everything it needs is made before that kernel, or in it at the very same element; the nodes
+of a kernel share something they read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..base.layout import ordered_strides
 from ..graph.node import Node
@@ -14,6 +16,7 @@ from ..kernel.ir import Affine, Let
 from .body import Body, Slot
 from .index import CutLoop, combine, term
 from .nests import COMBINES, INITIAL, KINDS, Reduction, dominant_steps, map_kernel, reduce_kernel
+from .pieces import numpy_copy
 
 if TYPE_CHECKING:
     from .plan import Planner
@@ -79,11 +82,11 @@ class Groups:
 
     def __init__(self, planner: Planner) -> None:
         self.planner = planner
-        self.maps: dict[tuple, list[Group]] = {}
-        self.reduces: dict[tuple, list[Group]] = {}
+        self.maps: dict[tuple[Any, ...], list[Group]] = {}
+        self.reduces: dict[tuple[Any, ...], list[Group]] = {}
         self.all: list[Group] = []
 
-    # --- elementwise ------------------------------------------------------------------------------------------------
+    # --- elementwise ------------------------------------------------------------------------------
 
     def map(self, node: Node) -> None:
         """A stored elementwise node: into a kernel that fits, or one of its own."""
@@ -96,7 +99,12 @@ class Groups:
         self.adopt(group, node, needs)
 
     def copy(self, node: Node, slot: Slot) -> None:
-        """A kernel that stores a node (computed or loaded) in another place."""
+        """A kernel that stores a node (computed or loaded) in another place; complex numbers have
+        none.
+        """
+        if node.dtype.is_complex:
+            numpy_copy(self.planner, node, slot)
+            return
         group = self.open(self.maps, ("copy", len(self.all)), node.shape)
 
         def store() -> None:
@@ -107,14 +115,19 @@ class Groups:
         self.fill(group, store)
         group.nodes.append(node)
 
-    def open(self, table: dict[tuple, list[Group]], key: tuple, shape: tuple[int, ...]) -> Group:
+    def open(
+        self,
+        table: dict[tuple[Any, ...], list[Group]],
+        key: tuple[Any, ...],
+        shape: tuple[int, ...],
+    ) -> Group:
         group = Group(self.planner, shape, len(self.planner.steps))
         self.planner.steps.append(group)
         table.setdefault(key, []).append(group)
         self.all.append(group)
         return group
 
-    def fill(self, group: Group, lower) -> None:  # type: ignore[no-untyped-def]
+    def fill(self, group: Group, lower: Callable[[], object]) -> None:
         """Lower into a fresh group, cutting loops as lowering asks for."""
         while True:
             try:
@@ -209,11 +222,13 @@ class Groups:
         group.reads.update(needs)
         self.planner.step_of[id(node)] = group.step
 
-    # --- reductions -------------------------------------------------------------------------------------------------
+    # --- reductions -------------------------------------------------------------------------------
 
     def reduce(self, node: Node) -> None:
-        """A reduction: beside another one over the same dimensions of the same shape, or in a kernel of its own."""
-        kind, axes = node.attributes
+        """A reduction: beside another one over the same dimensions of the same shape, or in a
+        kernel of its own.
+        """
+        _, axes = node.attributes
         x = node.inputs[0]
         key = (x.shape, axes)
         needs = self.needs(x, include=True)
@@ -273,10 +288,12 @@ class Groups:
         reduction = Reduction(name, initial, value, following, combine_kind, node.dtype.name)
         group.reductions.append((reduction, self.planner.slot_for(node), node))
 
-    # --- what may join ----------------------------------------------------------------------------------------------
+    # --- what may join ----------------------------------------------------------------------------
 
     def needs(self, node: Node, include: bool = False) -> dict[int, bool]:
-        """The stored nodes and leaf buffers under a node: id (or ~place of a leaf) -> read at the same element only."""
+        """The stored nodes and leaf buffers under a node: id (or ~place of a leaf) -> read at the
+        same element only.
+        """
         stored, slots = self.planner.choice.stored, self.planner
         found: dict[int, bool] = {}
         seen: dict[int, bool] = {}
@@ -317,7 +334,7 @@ class Groups:
                 shares = shares or key in group.reads
         return shares
 
-    # --- the end ----------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Turn every group into its kernel step."""

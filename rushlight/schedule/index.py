@@ -1,7 +1,9 @@
-"""Index arithmetic: how a position in one shape becomes a position in another, in terms of loop indices.
+"""Index arithmetic: how a position in one shape becomes a position in another, in terms of loop
+indices.
 
-In: affine expressions over loops. Out: affine expressions. Invariant: `split` answers exactly or not at all; where
-the answer would need a loop cut in two it says which one and by how much (`CutLoop`).
+In: affine expressions over loops. Out: affine expressions. Invariant: `split` answers exactly or
+not at all; where the answer would need a loop cut in two it says which one and by how much
+(`CutLoop`).
 """
 
 from __future__ import annotations
@@ -78,7 +80,10 @@ def divide(
 def split(
     expression: Affine, steps: Sequence[int], shape: Sequence[int], extents: Mapping[str, int]
 ) -> list[Affine] | None:
-    """The position in a dense array of strides `steps` that a flat address means; None where it is not affine."""
+    """The position in a dense array of strides `steps` that a flat address means.
+
+    None where it is not affine.
+    """
     order = sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: -steps[d])
     found = [ZERO] * len(shape)
     for d in order:

@@ -1,7 +1,8 @@
 """The arena: every temporary of a plan gets its place in one block of memory, ahead of time.
 
-In: a plan. Out: byte offsets and the size of the block. Invariant: two temporaries overlap only if the last step that
-reads one comes before the first step that writes the other; so the peak is known before anything runs.
+In: a plan. Out: byte offsets and the size of the block. Invariant: two temporaries overlap only if
+the last step that reads one comes before the first step that writes the other; so the peak is known
+before anything runs.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
 
 
 def lay_out(plan: Plan) -> Arena:
-    """Large ones first, each at the lowest offset where nothing that lives at the same time lies."""
+    """Large ones first, each at the lowest offset where nothing that lives at the same time
+    lies.
+    """
     lives = lifetimes(plan)
     order = sorted(lives, key=lambda p: (-plan.memories[p].nbytes, p))
     placed: list[tuple[int, int, int, int]] = []  # (offset, end, first, last), sorted by offset

@@ -1,8 +1,8 @@
 """Loop nests: from a flat body to a kernel, its loops ordered, joined and cut into tasks.
 
-In: the statements of one body over named loops, and which of them are summed away. Out: a `Kernel`. Invariants: loops
-are ordered by how far they step in memory, neighbours that step as one become one, the innermost runs in vectors;
-the number of tasks follows from the problem alone.
+In: the statements of one body over named loops, and which of them are summed away. Out: a `Kernel`.
+Invariants: loops are ordered by how far they step in memory, neighbours that step as one become
+one, the innermost runs in vectors; the number of tasks follows from the problem alone.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def join(
 def dominant_steps(
     statements: Sequence[Statement], parameters: Mapping[str, Parameter], names: Sequence[str]
 ) -> dict[str, int]:
-    """How far each loop steps in the load that varies with most loops (the largest buffer of these)."""
+    """How far each loop steps in the load that varies with most loops (the largest buffer of
+    these).
+    """
     best: tuple[int, int] | None = None
     steps: dict[str, int] = dict.fromkeys(names, 0)
     for s in statements:
@@ -110,9 +112,11 @@ def tile_transpose(
     extents: dict[str, int],
     parameters: Mapping[str, Parameter],
 ) -> tuple[list[Statement], list[str]]:
-    """Where a large operand is read across the direction of the stores, walk it in tiles that stay in cache.
+    """Where a large operand is read across the direction of the stores, walk it in tiles that stay
+    in cache.
 
-    for i: for j (vector): out[i, j] = x[j, i]  ->  for j by 16: for i: for 16 of j (vector): out[i, j] = x[j, i]
+    for i: for j (vector): out[i, j] = x[j, i]
+    ->  for j by 16: for i: for 16 of j (vector): out[i, j] = x[j, i]
     """
     last = order[-1]
     across = [
@@ -185,9 +189,11 @@ def reduce_kernel(
     scalars: tuple[str, ...],
     initials: list[Statement],
 ) -> Kernel:
-    """A kernel that combines the body's values over the reduced loops for every setting of the kept ones.
+    """A kernel that combines the body's values over the reduced loops for every setting of the kept
+    ones.
 
-    The loop that steps least in the dominant load runs in vectors: if it is a kept one, each lane has a sum of its own.
+    The loop that steps least in the dominant load runs in vectors: if it is a kept one, each lane
+    has a sum of its own.
     """
     steps = dominant_steps(statements, {p.name: p for p in parameters}, [*kept, *reduced])
     for names in (kept, reduced):

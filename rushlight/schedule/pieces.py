@@ -1,7 +1,7 @@
 """Steps that are no single kernel: concatenation, writes into part of a buffer, and NumPy's steps.
 
-In: `concat`, `write` and uncompiled nodes. Out: steps. Invariant: the pieces of a concatenation fill its buffer
-between them, so no other step writes it.
+In: `concat`, `write` and uncompiled nodes. Out: steps. Invariant: the pieces of a concatenation
+fill its buffer between them, so no other step writes it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ def numpy_step(planner: Planner, node: Node) -> None:
     from .plan import Step
 
     if node.op == "host":
-        return None  # its results are stored when they are picked
+        return  # its results are stored when they are picked
     if node.op == "pick":
-        return _pick(planner, node)
+        _pick(planner, node)
+        return
     slot = planner.slot_for(node)
     step = Step("numpy", [slot.place], [node], operands=[_operand(planner, x) for x in node.inputs])
     step.result = _layout(node, slot)
@@ -57,8 +58,20 @@ def numpy_step(planner: Planner, node: Node) -> None:
     planner.step_of[id(node)] = len(planner.steps) - 1
 
 
+def numpy_copy(planner: Planner, node: Node, slot: Slot) -> None:
+    """A node stored in another place, by NumPy."""
+    from .plan import Step
+
+    copy = Node("copy", (node,), node.shape, node.dtype)
+    step = Step("numpy", [slot.place], [copy], operands=[_operand(planner, node)])
+    step.result = _layout(node, slot)
+    planner.steps.append(step)
+
+
 def _pick(planner: Planner, node: Node) -> None:
-    """The results of a host function: all of them are stored by one step, when the first is asked for."""
+    """The results of a host function: all of them are stored by one step, when the first is asked
+    for.
+    """
     from .plan import Step
 
     host = node.inputs[0]
@@ -78,9 +91,11 @@ def _layout(node: Node, slot: Slot) -> Layout:
 
 
 def _operand(planner: Planner, x: Node) -> tuple[int, Layout] | int | Node:
-    """Where an operand is found: a window of a buffer, the place of a number, or a constant node itself."""
+    """Where an operand is found: a window of a buffer, the place of a number, or a constant node
+    itself.
+    """
     if x.op == "scalar":
-        return x.attributes[0]
+        return int(x.attributes[0])
     if x.op == "const" or not x.numel:
         return x
     window = planner.window(x)

@@ -1,21 +1,22 @@
 """The plan of a program: its steps in order and the buffers between them.
 
-In: the outputs of a graph with the layouts they must have. Out: a `Plan`: kernels (IR 2), contractions and NumPy steps
-over numbered buffers. Invariants: a step reads only what earlier steps wrote; a buffer is written by one step (its
-pieces by several); nothing here knows a machine except through `target`.
+In: the outputs of a graph with the layouts they must have. Out: a `Plan`: kernels (IR 2),
+contractions and NumPy steps over numbered buffers. Invariants: a step reads only what earlier steps
+wrote; a buffer is written by one step (its pieces by several); nothing here knows a machine except
+through `target`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..base.dtype import dtype
 from ..base.layout import Layout, contiguous_strides, ordered_strides
 from ..graph.node import Node, ordered
 from ..kernel.contraction import Contraction
-from ..kernel.ir import Kernel
+from ..kernel.ir import Kernel, Load
 from .body import Body, Slot
 from .choose import Choice, choose
 from .index import CutLoop, term
@@ -31,7 +32,9 @@ class Target(Protocol):
 
 @dataclass(slots=True)
 class Memory:
-    """A numbered buffer: `kind` "leaf" (`index` of the trace's leaves), "output" (`index` of the outputs), "temporary", or "one" (the number 1)."""
+    """A numbered buffer: `kind` "leaf" (`index` of the trace's leaves), "output" (`index` of the
+    outputs), "temporary", or "one" (the number 1).
+    """
 
     kind: str
     index: int
@@ -47,7 +50,8 @@ class Memory:
 class Step:
     """One step: a kernel, a contraction, or a node computed by NumPy.
 
-    `places` are the buffers it is given; `scalars` the trace's numbers it reads; `nodes` what it makes, for people.
+    `places` are the buffers it is given; `scalars` the trace's numbers it reads; `nodes` what it
+    makes, for people.
     """
 
     kind: str  # "kernel", "contract", "numpy"
@@ -56,13 +60,12 @@ class Step:
     kernel: Kernel | None = None
     contraction: Contraction | None = None
     scalars: list[int] = field(default_factory=list)
-    operands: list[tuple[int, Layout] | int | Node] = field(
-        default_factory=list
-    )  # numpy: windows, scalar positions, constants
-    result: Layout | None = None  # numpy: how the one result lies in places[0]
-    picks: list[tuple[int, Layout]] = field(
-        default_factory=list
-    )  # a host function: (result number, layout) for each place
+    # numpy: windows, scalar positions, constants
+    operands: list[tuple[int, Layout] | int | Node] = field(default_factory=list)
+    # numpy: how the one result lies in places[0]
+    result: Layout | None = None
+    # a host function: (result number, layout) for each place
+    picks: list[tuple[int, Layout]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -87,18 +90,18 @@ class Planner:
         self.choice: Choice = choose(self.nodes, nodes)
         self.memories: list[Memory] = []
         self.slots: dict[int, Slot] = {}
-        self.leaf: dict[tuple, Slot] = {}
+        self.leaf: dict[tuple[Any, ...], Slot] = {}
         self.leaf_places: dict[tuple[int, str], int] = {}
-        self.copies: dict[tuple, Slot] = {}
+        self.copies: dict[tuple[Any, ...], Slot] = {}
         self.sites: list[Node] = []
-        self.steps: list = []
+        self.steps: list[Any] = []  # Step, and Group until it is finished
         self.step_of: dict[int, int] = {}
         self.multi: dict[int, list[Slot]] = {}
         self.hosts: dict[int, Step] = {}
         self.ones: dict[str, int] = {}
         self.kept: list[Node] = []  # nodes made while planning, alive so that their ids stay theirs
 
-    # --- buffers ----------------------------------------------------------------------------------------------------
+    # --- buffers ----------------------------------------------------------------------------------
 
     def memory(self, kind: str, index: int, size: int, type_: dtype) -> int:
         self.memories.append(Memory(kind, index, size, type_))
@@ -134,7 +137,10 @@ class Planner:
             self.leaf[node.attributes] = slot
 
     def place_outputs(self) -> None:
-        """A buffer for every output; the first output of a stored node is where the node itself is computed."""
+        """A buffer for every output.
+
+        The first output of a stored node is where the node itself is computed.
+        """
         self.output_places = []
         for number, (node, layout) in enumerate(self.outputs):
             place = self.memory("output", number, max(layout.numel, 1), layout.dtype)
@@ -150,7 +156,7 @@ class Planner:
             elif layout.numel:
                 self.multi.setdefault(id(node), []).append(slot)
 
-    # --- the walk ---------------------------------------------------------------------------------------------------
+    # --- the walk ---------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         from .contractions import contraction_step
@@ -183,7 +189,9 @@ class Planner:
         return Plan(self.memories, self.steps, self.output_places, self.sites)
 
     def slot_for(self, node: Node, fallback: Sequence[int] | None = None) -> Slot:
-        """Where a stored node goes: its output buffer, or a temporary in the order its users ask for."""
+        """Where a stored node goes: its output buffer, or a temporary in the order its users ask
+        for.
+        """
         slot = self.slots.get(id(node))
         if slot is None:
             order = self.choice.orders.get(id(node))
@@ -195,7 +203,7 @@ class Planner:
             slot = self.slots[id(node)] = self.temporary(node, strides)
         return slot
 
-    # --- windows ----------------------------------------------------------------------------------------------------
+    # --- windows ----------------------------------------------------------------------------------
 
     def window(self, node: Node) -> Slot | None:
         """A node as a strided window on a stored one, where it is no more than that."""
@@ -209,19 +217,21 @@ class Planner:
             )
         except CutLoop:
             return None
-        if len(body.statements) != 1 or not hasattr(body.statements[0], "address"):
+        if len(body.statements) != 1 or not isinstance(body.statements[0], Load):
             return None
         load = body.statements[0]
-        if load.dynamic is not None or load.mask is not None:  # type: ignore[union-attr]
+        if load.dynamic is not None or load.mask is not None:
             return None
-        strides = tuple(load.address.coefficient(f"d{d}") for d in range(node.ndim))  # type: ignore[union-attr]
+        strides = tuple(load.address.coefficient(f"d{d}") for d in range(node.ndim))
         place = body.places[0]
         return Slot(
             place, strides, self.memories[place].size, node.dtype.name, load.address.constant
-        )  # type: ignore[union-attr]
+        )
 
     def stored_as(self, node: Node, order: tuple[int, ...]) -> Slot:
-        """A node in memory, densely, in an order of dimensions: where it is if that will do, else a copy."""
+        """A node in memory, densely, in an order of dimensions: where it is if that will do, else a
+        copy.
+        """
         wanted = ordered_strides(node.shape, order)
         have = self.window(node)
         if have is not None and all(

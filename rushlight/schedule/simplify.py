@@ -1,14 +1,18 @@
 """Rewrites of the graph before it is cut into kernels.
 
-In: the outputs of a graph. Out: the outputs of an equal graph. One pass, one function with a before -> after line.
+In: the outputs of a graph. Out: the outputs of an equal graph. One pass, one function with a before
+-> after line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 from ..graph.node import Node, ordered
+
+Make = Callable[[Node], Node]  # gives the one node that equals a new one
 
 PART = 32768  # elements of a part of a long reduction (128 KiB of float32)
 SHORT = 64  # elements that each sum of a part should at least have
@@ -18,7 +22,7 @@ MANY = 4096  # results that are enough to share out without parts
 
 def rewrite(outputs: Sequence[Node]) -> list[Node]:
     """Every pass, operands first, on a graph that shares equal nodes."""
-    known: dict[tuple, Node] = {}
+    known: dict[tuple[Any, ...], Node] = {}
     new: dict[int, Node] = {}
 
     def make(node: Node) -> Node:
@@ -39,8 +43,11 @@ def rewrite(outputs: Sequence[Node]) -> list[Node]:
 _EMPTY = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 
-def trivial_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
-    """A reduction over dimensions of length one  ->  a reshape; over none of length zero  ->  its neutral element."""
+def trivial_reduction(node: Node, make: Make) -> Node:
+    """A reduction over dimensions of length one  ->  a reshape.
+
+    Over none of length zero  ->  its neutral element.
+    """
     if node.op != "reduce" or node.attributes[0].startswith("arg"):
         return node
     kind, axes = node.attributes
@@ -55,11 +62,12 @@ def trivial_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
     return node
 
 
-def split_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
+def split_reduction(node: Node, make: Make) -> Node:
     """sum over (n, h, w)  ->  sum over (n, a) of the sums over (b, w), with h = a * b.
 
-    A part should fit a core's cache, so that it is read from memory once however its sums are laid out. How a sum is
-    parted depends on its shape alone, so its value does not depend on who does the parts.
+    A part should fit a core's cache, so that it is read from memory once however its sums are laid
+    out. How a sum is parted depends on its shape alone, so its value does not depend on who does
+    the parts.
     """
     if node.op != "reduce" or node.attributes[0].startswith("arg") or node.dtype.is_complex:
         return node
@@ -93,8 +101,8 @@ def split_reduction(node: Node, make) -> Node:  # type: ignore[no-untyped-def]
 
 
 def _cut_axis(
-    x: Node, axes: tuple[int, ...], axis: int, parts: int, make
-) -> tuple[Node, tuple[int, ...]]:  # type: ignore[no-untyped-def]
+    x: Node, axes: tuple[int, ...], axis: int, parts: int, make: Make
+) -> tuple[Node, tuple[int, ...]]:
     """A dimension seen as two, and the reduced axes counted anew (both halves are reduced)."""
     shape = [*x.shape[:axis], parts, x.shape[axis] // parts, *x.shape[axis + 1 :]]
     wide = make(Node("reshape", (x,), shape, x.dtype))

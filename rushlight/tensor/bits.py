@@ -1,7 +1,8 @@
 """Bytes: views of another dtype, real and complex views, and storages as objects.
 
-In: tensors. Out: tensors on the same bytes. Invariant: memory that has been viewed under two dtypes is `shared` from then
-on: it is read and written at the call, since the pending value of a storage has one dtype.
+In: tensors. Out: tensors on the same bytes. Invariant: memory that has been viewed under two dtypes
+is `shared` from then on: it is read and written at the call, since the pending value of a storage
+has one dtype.
 """
 
 from __future__ import annotations
@@ -32,18 +33,20 @@ def view_dtype(self: Tensor, target: dtype) -> Tensor:
     if old != new:
         if not shape:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {layout.dtype} as {target} (different element sizes)"
+                f"self.dim() cannot be 0 to view {layout.dtype} as {target} (different element "
+                "sizes)"
             )
         if strides[-1] != 1:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {layout.dtype} as {target} (different element sizes)"
+                f"self.stride(-1) must be 1 to view {layout.dtype} as {target} (different element "
+                "sizes)"
             )
         bytes_last = shape[-1] * old
         others = [s * old for s in strides[:-1]]
         if bytes_last % new or (offset * old) % new or any(s % new for s in others):
             raise RuntimeError(
-                f"self.size(-1) must be divisible by {new // old} to view {layout.dtype} as {target} (different element sizes), but "
-                f"got {shape[-1]}"
+                f"self.size(-1) must be divisible by {new // old} to view {layout.dtype} as "
+                f"{target} (different element sizes), but got {shape[-1]}"
             )
         shape[-1] = bytes_last // new
         strides = [s // new for s in others] + [1]

@@ -1,7 +1,7 @@
 """Creation: tensors from data, of one value, of ranges.
 
-In: Python numbers, nested sequences, NumPy arrays, sizes. Out: leaf tensors. Invariant: dtype inference is PyTorch's
-(Python floats give the default dtype, ints int64, NumPy arrays their own).
+In: Python numbers, nested sequences, NumPy arrays, sizes. Out: leaf tensors. Invariant: dtype
+inference is PyTorch's (Python floats give the default dtype, ints int64, NumPy arrays their own).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def device_of(value: Any) -> device:
     if where.type == "meta":
         return where
     raise RuntimeError(
-        f"device {where} is not available: this build of rushlight runs on cpu (and meta); use device='cpu'"
+        f"device {where} is not available: this build of rushlight runs on cpu (and meta); use "
+        "device='cpu'"
     )
 
 
@@ -64,7 +65,8 @@ def tensor(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """A tensor with a copy of `data` (a number, nested sequences, an array, a tensor), as `torch.tensor`.
+    """A tensor with a copy of `data` (a number, nested sequences, an array, a tensor), as
+    `torch.tensor`.
 
     >>> import rushlight as rl
     >>> rl.tensor([[1, 2], [3, 4]])
@@ -112,7 +114,10 @@ def to_array(data: Any) -> tuple[np.ndarray, dtype]:
 
 
 def _nested(data: Sequence) -> tuple[np.ndarray, dtype]:
-    """Nested sequences of numbers, arrays and tensors; ValueError where lengths differ, naming the dimension."""
+    """Nested sequences of numbers, arrays and tensors.
+
+    ValueError where lengths differ, naming the dimension.
+    """
     shape = _shape_of(data)
     flat: list = []
     _collect(data, shape, 0, flat)
@@ -200,14 +205,17 @@ asarray = as_tensor
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
-    """A tensor on the memory of a NumPy array: writes on either side are seen on the other, as `torch.from_numpy`."""
+    """A tensor on the memory of a NumPy array: writes on either side are seen on the other, as
+    `torch.from_numpy`.
+    """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     type_ = from_numpy_dtype(ndarray.dtype)
     if any(s < 0 for s in ndarray.strides):
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
-            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array with array.copy().)"
         )
     item = ndarray.itemsize
     if (
@@ -216,14 +224,15 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         or not ndarray.flags.aligned
     ):
         raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy array first."
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array first."
         )
     layout = layout_of(ndarray.shape, [s // item for s in ndarray.strides], 0, type_)
     buffer = Buffer.from_array(ndarray)
     return make_tensor(Storage.of(buffer, buffer.nbytes // item, type_), layout)
 
 
-# --- of one value -------------------------------------------------------------------------------------------------
+# --- of one value ---------------------------------------------------------------------------------
 
 
 def _layout_for(size: tuple, dtype: dtype | None, device: Any, memory_format: Any = None) -> Layout:
@@ -257,7 +266,9 @@ def filled(layout: Layout, value: Any, requires_grad: bool = False) -> Tensor:
 
 
 def require_memory(layout: Layout) -> None:
-    """RuntimeError at the call for a tensor that this machine can never hold (recording it would only delay the news)."""
+    """RuntimeError at the call for a tensor that this machine can never hold (recording it would
+    only delay the news).
+    """
     nbytes = layout.numel * layout.dtype.itemsize
     if nbytes > 1 << 30:
         from ..runtime.limits import available_memory
@@ -265,8 +276,8 @@ def require_memory(layout: Layout) -> None:
         room = available_memory()
         if room is not None and nbytes > room:
             raise OutOfMemoryError(
-                f"can't allocate memory: you tried to allocate {nbytes} bytes for a tensor of shape {list(layout.shape)} and "
-                f"dtype {layout.dtype.name}; {room} are available"
+                f"can't allocate memory: you tried to allocate {nbytes} bytes for a tensor of "
+                f"shape {list(layout.shape)} and dtype {layout.dtype.name}; {room} are available"
             )
 
 
@@ -429,7 +440,7 @@ def empty_strided(
     return made.requires_grad_() if requires_grad else made
 
 
-# --- ranges -------------------------------------------------------------------------------------------------------
+# --- ranges ---------------------------------------------------------------------------------------
 
 
 def arange(
@@ -547,7 +558,9 @@ def scalar_tensor(
 def legacy_tensor(
     cls: type, *args: Any, dtype: dtype | None = None, device: Any = None, **ignored: Any
 ) -> Tensor:
-    """`rushlight.Tensor(2, 3)`, `rushlight.Tensor([1, 2])`: PyTorch's old constructor (float32 unless stated)."""
+    """`rushlight.Tensor(2, 3)`, `rushlight.Tensor([1, 2])`: PyTorch's old constructor (float32
+    unless stated).
+    """
     type_ = dtype or get_default_dtype()
     if not args:
         made = empty(0, dtype=type_)

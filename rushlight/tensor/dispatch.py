@@ -1,8 +1,11 @@
-"""Recording: applying an op row to tensors. The hottest path of the project (a few microseconds an op).
+"""Recording: applying an op row to tensors.
 
-In: a row and its arguments. Out: tensors whose values are pending. Invariant: everything that depends only on the
-row, the layouts and the static arguments was worked out when this combination was first met (its Signature);
-what remains is to look that up, append to the trace, and put differentiable operations on the tape.
+The hottest path of the project (a few microseconds an op).
+
+In: a row and its arguments. Out: tensors whose values are pending. Invariant: everything that
+depends only on the row, the layouts and the static arguments was worked out when this combination
+was first met (its Signature); what remains is to look that up, append to the trace, and put
+differentiable operations on the tape.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ _NUMBERS = {int: int, float: float, bool: bool, complex: complex}
 
 
 def dispatch(row: Op, args: tuple) -> Any:
-    """Apply a row to its bound arguments: tensors are recorded, nodes (inside a body) expanded on the spot."""
+    """Apply a row to its bound arguments: tensors are recorded, nodes (inside a body) expanded on
+    the spot.
+    """
     key: list = [row]
     tensors: list[Tensor] = []
     scalars: list = []
@@ -174,7 +179,8 @@ def _number(row: Op, value: Any) -> Any:
 def _no_tensor(row: Op, value: Any) -> Any:
     names = ", ".join(row.names)
     raise TypeError(
-        f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: {names})"
+        f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: "
+        f"{names})"
     )
 
 

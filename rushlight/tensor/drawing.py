@@ -1,7 +1,9 @@
-"""From drawn numbers to tensors: which element gets which number, and how a draw overwrites a tensor.
+"""From drawn numbers to tensors: which element gets which number, and how a draw overwrites a
+tensor.
 
-In: a layout (or a tensor to fill) and a function that draws. Out: the tensor. Invariants: numbers are drawn at the
-call, in program order, under the generator's lock; they follow the memory of the tensor that they fill, as PyTorch's do.
+In: a layout (or a tensor to fill) and a function that draws. Out: the tensor. Invariants: numbers
+are drawn at the call, in program order, under the generator's lock; they follow the memory of the
+tensor that they fill, as PyTorch's do.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 
 def streams() -> ModuleType:
-    """The random streams, loaded when they are first drawn from (a program that draws nothing need not wait)."""
+    """The random streams, loaded when they are first drawn from (a program that draws nothing need
+    not wait).
+    """
     from ..runtime import random
 
     return random
@@ -45,10 +49,14 @@ def draw_numbers(draw: Draw, layout: Layout, generator: Generator | None) -> np.
     """
     source = default_generator if generator is None else generator
     if not isinstance(source, Generator):
-        raise TypeError(f"argument 'generator' must be a rushlight.Generator, not {type(source).__name__}")
+        raise TypeError(
+            f"argument 'generator' must be a rushlight.Generator, not {type(source).__name__}"
+        )
     pair = layout.dtype.is_complex
     with source.lock:
-        values = draw(source.engine, layout.numel * (1 + pair), layout.dtype.real, layout.contiguous)
+        values = draw(
+            source.engine, layout.numel * (1 + pair), layout.dtype.real, layout.contiguous
+        )
     values = np.asarray(values)
     if values.dtype.kind == "b" or (values.dtype.kind == "i" and layout.dtype.kind != "int"):
         values = streams().arithmetic.to_storage(values, layout.dtype.real)
@@ -63,7 +71,9 @@ def buffer_of(values: np.ndarray) -> Buffer:
     return buffer
 
 
-def drawn(layout: Layout, draw: Draw, generator: Generator | None, requires_grad: bool = False) -> Tensor:
+def drawn(
+    layout: Layout, draw: Draw, generator: Generator | None, requires_grad: bool = False
+) -> Tensor:
     """A new tensor of a dense layout, filled with drawn numbers."""
     if layout.device.type == "meta":
         made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
@@ -96,9 +106,12 @@ def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor
 
 def placed(values: np.ndarray, layout: Layout) -> Tensor:
     """The numbers, drawn in the order of a layout's memory, as a tensor of its shape."""
-    logical = np.ascontiguousarray(streams().arrange(values, layout.shape, layout.strides)).reshape(-1)
+    logical = np.ascontiguousarray(streams().arrange(values, layout.shape, layout.strides)).reshape(
+        -1
+    )
     return make_tensor(
-        Storage.of(buffer_of(logical), layout.numel, layout.dtype), contiguous_layout(layout.shape, layout.dtype)
+        Storage.of(buffer_of(logical), layout.numel, layout.dtype),
+        contiguous_layout(layout.shape, layout.dtype),
     )
 
 

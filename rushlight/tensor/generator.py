@@ -1,7 +1,8 @@
 """Generators: the states that random numbers are drawn from, and the default one.
 
-In: seeds and saved states. Out: `Generator` objects. Invariants: the numbers and the bytes of the state are PyTorch's
-(runtime/random); a generator is used by one thread at a time, under its `lock`, so draws take effect one after another.
+In: seeds and saved states. Out: `Generator` objects. Invariants: the numbers and the bytes of the
+state are PyTorch's (runtime/random); a generator is used by one thread at a time, under its `lock`,
+so draws take effect one after another.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .values import window
 
 if TYPE_CHECKING:
     from ..runtime.random import Mt19937
+
 
 class Generator:
     """A stream of random numbers, as `torch.Generator`.

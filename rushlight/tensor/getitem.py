@@ -1,8 +1,9 @@
 """`x[...]` and `x[...] = v`: indices become views, then rows for what integers and masks select.
 
-In: a tensor, an index expression, a value. Out: a tensor, or the tensor overwritten. Invariants: ints, slices, None and
-`...` make views only and never look at values; a mask that is assigned a value which does not depend on how many
-elements it selects is a `where`; any other mask is read (a synchronisation point) to find its positions.
+In: a tensor, an index expression, a value. Out: a tensor, or the tensor overwritten. Invariants:
+ints, slices, None and `...` make views only and never look at values; a mask that is assigned a
+value which does not depend on how many elements it selects is a `where`; any other mask is read (a
+synchronisation point) to find its positions.
 """
 
 from __future__ import annotations
@@ -15,19 +16,27 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..base.layout import Layout, layout_of
 from ..graph.trace import CURRENT
-from ..ops import core
+from ..ops import core, masking
 from ..ops import indexing as rows
-from ..ops import masking
 from ..ops import namespace as ops
 from ..ops.signature import elementwise_strides
 from . import views
 from .creation import from_array
-from .indexing import Advanced, ParsedIndex, Select, Slice, broadcast_index_shapes, check_bounds, parse_index
+from .indexing import (
+    Advanced,
+    ParsedIndex,
+    Select,
+    Slice,
+    broadcast_index_shapes,
+    check_bounds,
+    parse_index,
+)
 from .inplace import check_writable, overwrite, type_name
 from .tensor import Tensor
 from .values import window
 
-# positions are checked at the call where that costs no more than a few microseconds; always when the program runs
+# positions are checked at the call where that costs no more than a few microseconds; always when
+# the program runs
 _CHECKED_AT_CALL = 1 << 16
 
 
@@ -36,7 +45,9 @@ def is_tensor(value: object) -> bool:
 
 
 def simple_view(x: Tensor, items: tuple) -> Tensor | None:
-    """The view that ints, slices, None and one `...` select; None where anything else, or an error, is found."""
+    """The view that ints, slices, None and one `...` select; None where anything else, or an
+    error, is found.
+    """
     axis = 0
     result = x
     for number, item in enumerate(items):
@@ -47,7 +58,9 @@ def simple_view(x: Tensor, items: tuple) -> Tensor | None:
                 return None
             result = views.select(result, axis, item)
         elif kind is slice:
-            if axis >= layout.ndim or (item.step is not None and (item.step.__class__ is not int or item.step <= 0)):
+            if axis >= layout.ndim or (
+                item.step is not None and (item.step.__class__ is not int or item.step <= 0)
+            ):
                 return None
             if item.start is not None or item.stop is not None or item.step is not None:
                 result = views.slice_view(result, axis, item.start, item.stop, item.step)
@@ -57,7 +70,10 @@ def simple_view(x: Tensor, items: tuple) -> Tensor | None:
             axis += 1
         elif item is Ellipsis:
             rest = items[number + 1 :]
-            if any(other.__class__ is not int and other.__class__ is not slice and other is not None for other in rest):
+            if any(
+                other.__class__ is not int and other.__class__ is not slice and other is not None
+                for other in rest
+            ):
                 return None
             axis = layout.ndim - sum(other is not None for other in rest)
             if axis < 0:
@@ -97,12 +113,18 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     made = rows.index(x, positions, dims, parsed.position)
     if x._layout.contiguous and all(p._layout.contiguous for p in positions):
         return made
-    strides = gathered_strides(x._layout, [p._layout for p in positions], dims, parsed.position, made._layout.shape)
+    strides = gathered_strides(
+        x._layout, [p._layout for p in positions], dims, parsed.position, made._layout.shape
+    )
     return made if strides == made._layout.strides else core.restride(made, strides)
 
 
-def gathered_strides(x: Layout, positions: list[Layout], dims: tuple[int, ...], place: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides PyTorch gives x at advanced positions: the order of dimensions that x and the positions agree on."""
+def gathered_strides(
+    x: Layout, positions: list[Layout], dims: tuple[int, ...], place: int, shape: Sequence[int]
+) -> tuple[int, ...]:
+    """The strides PyTorch gives x at advanced positions: the order of dimensions that x and the
+    positions agree on.
+    """
     rest = [x.strides[d] for d in range(x.ndim) if d not in dims]
     among = len(shape) - len(rest)
     operands = [(*rest[:place], *(0,) * among, *rest[place:])]
@@ -110,7 +132,9 @@ def gathered_strides(x: Layout, positions: list[Layout], dims: tuple[int, ...], 
         lead = (0,) * (place + among - p.ndim)
         own = [0 if n == 1 else st for n, st in zip(p.shape, p.strides)]
         operands.append((*lead, *own, *(0,) * (len(rest) - place)))
-    return elementwise_strides(tuple(shape), [layout_of(shape, strides, 0, x.dtype) for strides in operands])
+    return elementwise_strides(
+        tuple(shape), [layout_of(shape, strides, 0, x.dtype) for strides in operands]
+    )
 
 
 def resolved(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[list[Tensor], tuple[int, ...]]:
@@ -152,7 +176,7 @@ def check_known(position: Tensor, size: int, dim: int) -> None:
         check_bounds(window(position), size, dim)
 
 
-# --- assignment -------------------------------------------------------------------------------------------------------
+# --- assignment -----------------------------------------------------------------------------------
 
 
 def __setitem__(self: Tensor, index: Any, value: Any) -> None:
@@ -166,7 +190,11 @@ def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     view = stepped(self, parsed)
     if not parsed.advanced:
         store(view, value)
-    elif len(parsed.advanced) == 1 and parsed.advanced[0].is_mask and fits_every(view, parsed.advanced[0], value):
+    elif (
+        len(parsed.advanced) == 1
+        and parsed.advanced[0].is_mask
+        and fits_every(view, parsed.advanced[0], value)
+    ):
         check_writable(view)
         overwrite(view, masked(view, parsed.advanced[0], value), check=False)
     else:
@@ -177,9 +205,11 @@ def checked_value(x: Tensor, value: Any) -> Any:
     """A tensor or a Python number; TypeError for anything else."""
     if isinstance(value, (Tensor, bool, int, float, complex)):
         return value
-    if isinstance(value, np.generic) or getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):
+    if isinstance(value, np.generic) or (getattr(value, "ndim", 1) == 0 and hasattr(value, "item")):
         return value.item()
-    raise TypeError(f"can't assign a {type(value).__name__} to a torch.{type_name(x.dtype.name)}Tensor")
+    raise TypeError(
+        f"can't assign a {type(value).__name__} to a torch.{type_name(x.dtype.name)}Tensor"
+    )
 
 
 def without_leading_ones(value: Tensor, ndim: int) -> Tensor:
@@ -202,7 +232,9 @@ def store(view: Tensor, value: Any) -> None:
 def fitting(x: Tensor, value: Any) -> Any:
     """A Python number that x's dtype can hold; RuntimeError for a complex one in a real tensor."""
     if isinstance(value, complex) and not x.dtype.is_complex:
-        raise RuntimeError(f"value cannot be converted to type {x.dtype.name} without overflow: {value}")
+        raise RuntimeError(
+            f"value cannot be converted to type {x.dtype.name} without overflow: {value}"
+        )
     return value
 
 
@@ -216,14 +248,19 @@ def fits_every(view: Tensor, entry: Advanced, value: Any) -> bool:
 
 def masked(view: Tensor, entry: Advanced, value: Any) -> Tensor:
     """The view with a value where the mask holds."""
-    mask = entry.values if isinstance(entry.values, Tensor) else from_array(entry.values, dtypes.bool_, view.device)
+    mask = (
+        entry.values
+        if isinstance(entry.values, Tensor)
+        else from_array(entry.values, dtypes.bool_, view.device)
+    )
     behind = view._layout.ndim - entry.dim - entry.span
     mask = core.cast(mask, dtypes.bool_).reshape((*mask.shape, *(1,) * behind))
     if isinstance(value, Tensor):
         selected = view._layout.shape[entry.dim + entry.span :]
         if any(n not in (1, m) for n, m in zip(reversed(value.shape), reversed(selected))):
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result with "
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
+                "indexing result with "
                 f"trailing dimensions {list(selected)}"
             )
         if value._layout.ndim:
@@ -242,7 +279,9 @@ def put(view: Tensor, parsed: ParsedIndex, value: Any) -> None:
             value = core.cast(value, view.dtype)
     else:
         value = fitting(view, value)
-    overwrite(view, rows.index_write(view, positions, value, dims, parsed.position, False), check=False)
+    overwrite(
+        view, rows.index_write(view, positions, value, dims, parsed.position, False), check=False
+    )
 
 
 def __delitem__(self: Tensor, index: Any) -> None:
@@ -261,11 +300,18 @@ def __reversed__(self: Tensor) -> Tensor:
 
 def __contains__(self: Tensor, element: Any) -> bool:
     if not isinstance(element, (Tensor, bool, int, float, complex)):
-        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+        raise RuntimeError(
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
     return bool(ops.any(ops.eq(element, self), None, False))
 
 
 METHODS = {
-    "__getitem__": __getitem__, "__setitem__": __setitem__, "__delitem__": __delitem__, "__iter__": __iter__,
-    "__reversed__": __reversed__, "__contains__": __contains__,
-}  # fmt: skip
+    "__getitem__": __getitem__,
+    "__setitem__": __setitem__,
+    "__delitem__": __delitem__,
+    "__iter__": __iter__,
+    "__reversed__": __reversed__,
+    "__contains__": __contains__,
+}

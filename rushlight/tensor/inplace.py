@@ -1,8 +1,9 @@
 """In-place operations: a result recorded as usual takes the place of a tensor's value.
 
-In: a tensor and the tensor that it is to become. Out: the tensor, its version bumped and its tape entry replaced.
-Invariants: every alias of the memory sees the new value; a write through a partial view is recorded as a pure
-`write_slice` of the whole storage; memory that the outside can see is written at once.
+In: a tensor and the tensor that it is to become. Out: the tensor, its version bumped and its tape
+entry replaced. Invariants: every alias of the memory sees the new value; a write through a partial
+view is recorded as a pure `write_slice` of the whole storage; memory that the outside can see is
+written at once.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ from .tensor import Tensor, make_tensor
 def overwrite(target: Tensor, value: Tensor, check: bool = True) -> Tensor:
     """target's elements become value's (its shape, its dtype converted); returns target.
 
-    RuntimeError: a leaf that requires grad, a shape that would grow, a dtype of a lower kind, overlapping memory.
+    RuntimeError: a leaf that requires grad, a shape that would grow, a dtype of a lower kind,
+    overlapping memory.
     """
     layout = target._layout
     if check:
         check_writable(target)
     if value._layout.shape != layout.shape:
         raise RuntimeError(
-            f"output with shape {list(layout.shape)} doesn't match the broadcast shape {list(value._layout.shape)}"
+            f"output with shape {list(layout.shape)} doesn't match the broadcast shape "
+            f"{list(value._layout.shape)}"
         )
     if value._layout.dtype is not layout.dtype:
         if not can_cast(value._layout.dtype, layout.dtype):
             raise RuntimeError(
-                f"result type {type_name(value._layout.dtype.name)} can't be cast to the desired output type "
-                f"{type_name(layout.dtype.name)}"
+                f"result type {type_name(value._layout.dtype.name)} can't be cast to the desired "
+                f"output type {type_name(layout.dtype.name)}"
             )
         value = core.cast(value, layout.dtype)
     if layout.device.type == "meta":
@@ -52,14 +55,47 @@ def check_writable(target: Tensor) -> None:
         base = target._base
         if base is not None and base._requires_grad and base._grad_fn is None:
             raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place operation."
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
             )
     layout = target._layout
     if any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
         raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
         )
+
+
+def check_overlap(target: Tensor, operands: tuple) -> None:
+    """RuntimeError where an operand shares some, but not all, of the memory that is written."""
+    own = target._layout
+    first, last = own.offset, own.reach()
+    for operand in operands:
+        if (
+            not isinstance(operand, Tensor)
+            or operand._storage is not target._storage
+            or operand is target
+        ):
+            continue
+        other = operand._layout
+        if not own.numel or not other.numel or last <= other.offset or other.reach() <= first:
+            continue
+        spans = own.reach() - own.offset == own.numel, other.reach() - other.offset == other.numel
+        if all(spans) and (own.strides, own.offset, own.shape) != (
+            other.strides,
+            other.offset,
+            other.shape,
+        ):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to "
+                "tensor refer to a single memory location. Please clone() the tensor before "
+                "performing the operation."
+            )
+
+
+def is_taped(target: Tensor, operands: tuple) -> bool:
+    """Whether an in-place operation on these operands goes on the tape."""
+    return MODE.grad and any(isinstance(x, Tensor) and x.requires_grad for x in (target, *operands))
 
 
 TYPE_NAMES = {
@@ -170,5 +206,7 @@ def _line() -> str:
 
 
 def assign(target: Tensor, value: Tensor) -> Tensor:
-    """target's storage takes the value of a tensor of the same shape and dtype, off the tape (for optimizers)."""
+    """target's storage takes the value of a tensor of the same shape and dtype, off the tape (for
+    optimizers).
+    """
     return replace(target, value.detach() if value.requires_grad else value)

@@ -1,8 +1,10 @@
-"""Installation: the op table and the function modules become methods of Tensor and names of the public namespace.
+"""Installation: the op table and the function modules become methods of Tensor and names of the
+public namespace.
 
-In: the FUNCTIONS / METHODS lists of the modules that are always there, and the catalog of those that are not. Out: the
-public functions by name. Invariant: nothing public is written twice: a row says itself where it is offered; what is
-not needed to import the package is imported when it is first used (`lazy.py`).
+In: the FUNCTIONS / METHODS lists of the modules that are always there, and the catalog of those
+that are not. Out: the public functions by name. Invariant: nothing public is written twice: a row
+says itself where it is offered; what is not needed to import the package is imported when it is
+first used (`lazy.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ OPERATORS: dict[str, tuple[str, bool]] = {
     "__mul__": ("mul", False),
     "__rmul__": ("mul", True),
     "__truediv__": ("div", False),
-    "__rtruediv__": ("div", True),
     "__floordiv__": ("floor_divide", False),
     "__rfloordiv__": ("floor_divide", True),
     "__mod__": ("remainder", False),
@@ -174,6 +175,7 @@ def _install_operators() -> None:
     for name, row in IN_PLACE.items():
         setattr(Tensor, name, methods.inplace_of(row))
     Tensor.__pos__ = lambda self: namespace.positive(self)  # type: ignore[attr-defined]
+    Tensor.__rtruediv__ = lambda self, other: namespace.reciprocal(self) * other  # type: ignore[attr-defined]
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))  # type: ignore[attr-defined]
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))  # type: ignore[attr-defined]
     Tensor.real = property(

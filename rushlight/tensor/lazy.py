@@ -1,7 +1,8 @@
 """Lazy names: op families and function modules are imported when one of their names is first used.
 
-In: `catalog.py` (generated: public name -> where it is defined). Out: functions on demand. Invariant: the catalog only
-saves time: a name that it lacks is still found, by importing every family.
+In: `catalog.py` (generated: public name -> where it is defined). Out: functions on demand.
+Invariant: the catalog only saves time: a name that it lacks is still found, by importing every
+family.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def function_modules() -> list[str]:
 def load(place: str, of_class: bool = False) -> Any:
     """The function at "module:name": a row of an op family, or a function (or alias) of a module.
 
-    A module may have both a function and a method of one name (`where`): `of_class` says which is meant.
+    A module may have both a function and a method of one name (`where`): `of_class` says which is
+    meant.
     """
     path, name = place.split(":")
     module = import_module(f"{ROOT}.{path}")
@@ -35,8 +37,8 @@ def load(place: str, of_class: bool = False) -> Any:
     found = getattr(module, "ALIASES", {}).get(name)
     if found is not None:
         return found
-    lists = [getattr(module, "METHODS", ()), module.FUNCTIONS]
-    listed = {f.__name__: f for group in (reversed(lists) if of_class else lists) for f in group}
+    lists = (getattr(module, "METHODS", ()), module.FUNCTIONS)
+    listed = {f.__name__: f for some in (lists[::-1] if of_class else lists) for f in some}
     return listed[name] if name in listed else getattr(module, name)
 
 
@@ -65,11 +67,13 @@ def method(name: str) -> Any:
         from .methods import inplace_of
 
         return inplace_of(place[8:])
-    return as_method(load(place, of_class=True))
+    return bound_row(load(place, of_class=True))
 
 
-def as_method(function: Any) -> Any:
-    """A row or function as an attribute of a class (rows are objects, which Python does not bind by itself)."""
+def bound_row(function: Any) -> Any:
+    """A row or function as an attribute of a class (rows are objects, which Python does not bind by
+    itself).
+    """
     if not isinstance(function, Op):
         return function
 
@@ -103,7 +107,9 @@ _complete: list[tuple[dict[str, str], dict[str, str]]] = []
 
 
 def complete() -> tuple[dict[str, str], dict[str, str]]:
-    """(functions, methods) by name -> place, made by importing everything: what the catalog should say."""
+    """(functions, methods) by name -> place, made by importing everything: what the catalog should
+    say.
+    """
     if not _complete:
         _complete.append(_everything())
     return _complete[0]

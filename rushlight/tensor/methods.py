@@ -1,7 +1,7 @@
 """Tensor methods that are neither rows nor views: copies, conversions, fills, operators.
 
-In: tensors. Out: tensors. Invariant: an in-place method records its out-of-place row and lets the result overwrite its
-first argument (tensor/inplace.py).
+In: tensors. Out: tensors. Invariant: an in-place method records its out-of-place row and lets the
+result overwrite its first argument (tensor/inplace.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..base.dtype import ALIASES, DTYPES, dtype
 from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
 from ..ops import core, namespace
 from .creation import device_of
-from .inplace import check_writable, overwrite
+from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -42,7 +42,10 @@ preserve_format = memory_format("preserve_format")
 
 
 def format_strides(x: Tensor, wanted: memory_format) -> tuple[int, ...] | None:
-    """The strides that a format asks of a tensor; None for preserve_format. RuntimeError for a wrong rank."""
+    """The strides that a format asks of a tensor; None for preserve_format.
+
+    RuntimeError for a wrong rank.
+    """
     if wanted is preserve_format:
         return None
     if wanted is contiguous_format:
@@ -88,7 +91,9 @@ def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> T
 
 
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """A conversion of dtype, device or memory format, the tensor itself where nothing changes, as `torch.Tensor.to`."""
+    """A conversion of dtype, device or memory format, the tensor itself where nothing changes, as
+    `torch.Tensor.to`.
+    """
     type_, where, copy, format_ = _to_arguments(args, kwargs)
     type_ = type_ or self.dtype
     strides = format_strides(self, format_)
@@ -254,7 +259,12 @@ def inplace_of(name: str) -> Callable:
             from .lazy import public
 
             function = sources[name] = public(name) or getattr(namespace, name)
-        return overwrite(self, function(self, *args, **kwargs), check=False)
+        if any(isinstance(a, Tensor) and a._storage is self._storage for a in args):
+            check_overlap(self, args)
+        source = (
+            core.clone(self) if is_taped(self, args) else self
+        )  # a rule may want what is overwritten
+        return overwrite(self, function(source, *args, **kwargs), check=False)
 
     method.__name__ = f"{name}_"
     method.__doc__ = f"{name}, the result overwriting this tensor."
@@ -269,8 +279,9 @@ sources: dict[
 def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you "
-            "were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+            "because of a torch.nn.utils.weight_norm usage."
         )
     if id(self) in memo:
         return memo[id(self)]

@@ -1,7 +1,7 @@
 """Results of several tensors as tuples whose elements also have names, as `torch.return_types`.
 
-In: a function's name and the names of its results. Out: a tuple class that prints as PyTorch's. Invariant: a result is
-a plain tuple in every other respect.
+In: a function's name and the names of its results. Out: a tuple class that prints as PyTorch's.
+Invariant: a result is a plain tuple in every other respect.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Storage: the cell that holds the current value of a flat buffer. Aliasing and in-place live here and nowhere else.
+"""Storage: the cell that holds the current value of a flat buffer.
 
-In: the recording path and in-place writes. Out: a realized `Buffer` on demand. Invariants: a value is either pending
-(`epoch` is the current trace's and `index` >= 0), a leaf of the current trace (`index` < 0), or just a buffer;
-`version` grows with every in-place write; no two storages ever share a buffer, so a storage that lets go of its buffer
-lets go of the bytes.
+Aliasing and in-place live here and nowhere else.
+
+In: the recording path and in-place writes. Out: a realized `Buffer` on demand. Invariants: a value
+is either pending (`epoch` is the current trace's and `index` >= 0), a leaf of the current trace
+(`index` < 0), or just a buffer; `version` grows with every in-place write; no two storages ever
+share a buffer, so a storage that lets go of its buffer lets go of the bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Storage:
         self.dtype = type_
         self.buffer: Buffer | None = None
         self.version = 0
-        self.rebased = 0  # how often the tape of the tensors on this memory was rewritten by an in-place operation
+        # how often the tape of the tensors on this memory was rewritten by an in-place operation
+        self.rebased = 0
         self.shared = False
         self.error: BaseException | None = None
         self.writer = ""
@@ -66,13 +69,21 @@ class Storage:
         return self.buffer
 
     def settle(self) -> Buffer:
-        """The buffer, with nothing recorded left that has still to read it: for bytes that are handed out."""
+        """The buffer, with nothing recorded left that has still to read it: for bytes that are
+        handed out.
+        """
         if self.epoch == CURRENT.trace.epoch:
             flush()
         return self.realize()
 
     def take(self, other: Storage) -> None:
-        """Become the pending value of another storage too (the other one, if still held, gets bytes of its own)."""
+        """Become the value of another storage: a pending one (the other gets bytes of its own if it is still held at
+        the flush), or the buffer of a temporary that nobody else holds.
+        """
+        self.error = None
+        if not other.pending():
+            self.buffer, self.epoch = other.buffer, -1
+            return
         owners = CURRENT.trace.owners
         before = owners[other.index]
         owners[other.index] = (
@@ -80,10 +91,11 @@ class Storage:
         )
         self.index, self.epoch = other.index, other.epoch
         self.buffer = None
-        self.error = None
 
     def outside(self) -> bool:
-        """Whether somebody outside can see the bytes now, so that reads and writes must happen at the call."""
+        """Whether somebody outside can see the bytes now, so that reads and writes must happen at
+        the call.
+        """
         return self.shared or (self.buffer is not None and bool(self.buffer.exported))
 
     def nbytes(self) -> int:

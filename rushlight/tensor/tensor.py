@@ -1,8 +1,11 @@
-"""Tensor: what people hold. A window (shape, strides, offset) on a storage, and its place on the tape.
+"""Tensor: what people hold.
 
-In: made by dispatch, views and creation functions. Out: everything. Invariant: a Tensor has no value of its own; two
-tensors alias exactly when they share a Storage. Methods that are rows of the op table or functions of
-`tensor/functions` are installed by `tensor/install.py`; here stands what a Tensor is.
+A window (shape, strides, offset) on a storage, and its place on the tape.
+
+In: made by dispatch, views and creation functions. Out: everything. Invariant: a Tensor has no
+value of its own; two tensors alias exactly when they share a Storage. Methods that are rows of the
+op table or functions of `tensor/functions` are installed by `tensor/install.py`; here stands what a
+Tensor is.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ class Tensor:
 
         return legacy_tensor(cls, *args, **kwargs)
 
-    # --- what it is ---------------------------------------------------------------------------------------------
+    # --- what it is -------------------------------------------------------------------------------
 
     @property
     def shape(self) -> Size:
@@ -107,7 +110,7 @@ class Tensor:
     def element_size(self) -> int:
         return self._layout.dtype.itemsize
 
-    # --- the tape -----------------------------------------------------------------------------------------------
+    # --- the tape ---------------------------------------------------------------------------------
 
     @property
     def requires_grad(self) -> bool:
@@ -120,13 +123,17 @@ class Tensor:
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Whether gradients are to be recorded for this leaf; RuntimeError for non-leaves and integer tensors."""
+        """Whether gradients are to be recorded for this leaf.
+
+        RuntimeError for non-leaves and integer tensors.
+        """
         if not self.is_leaf:
             if requires_grad:
                 return self
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
             )
         if requires_grad and self.dtype.kind not in ("float", "complex"):
             raise RuntimeError(
@@ -137,7 +144,10 @@ class Tensor:
 
     @property
     def grad_fn(self) -> GradFn | None:
-        """The tape entry that made this tensor; of a view whose base was overwritten since, a fresh one."""
+        """The tape entry that made this tensor.
+
+        Of a view whose base was overwritten since, a fresh one.
+        """
         if self._base is not None and self._attached != self._storage.rebased:
             from .views import reattach
 
@@ -161,15 +171,18 @@ class Tensor:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(
-                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                    "assigned grad expected to be a Tensor or None but got grad of type "
+                    f"{type(value).__name__}"
                 )
             if value.shape != self.shape:
                 raise RuntimeError(
-                    f"assigned grad has data of a different size: grad is {list(value.shape)}, the tensor {list(self.shape)}"
+                    f"assigned grad has data of a different size: grad is {list(value.shape)}, the "
+                    f"tensor {list(self.shape)}"
                 )
             if value.dtype is not self.dtype:
                 raise RuntimeError(
-                    f"assigned grad has data of a different type: grad is {value.dtype}, the tensor {self.dtype}"
+                    f"assigned grad has data of a different type: grad is {value.dtype}, the "
+                    f"tensor {self.dtype}"
                 )
         self._grad = value
 
@@ -183,14 +196,21 @@ class Tensor:
         """Accumulate the gradients of this tensor into the leaves, as `torch.Tensor.backward`."""
         walk.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def _accumulate(self, grad: Tensor) -> None:
-        """Add a gradient into `.grad`; without create_graph, in place, so that aliases of `.grad` see it."""
+    def _accumulate(self, grad: Tensor, unshared: bool = False) -> None:
+        """Add a gradient into `.grad`.
+
+        Without create_graph, in place, so that aliases of `.grad` see it.
+
+        `.grad` has memory of its own, laid out as this tensor is: a gradient that somebody else
+        holds too is copied.
+        """
         if self._hooks:
             for hook in list(self._hooks.values()):
                 changed = hook(grad)
                 grad = grad if changed is None else changed
         if self._grad is None:
-            self._grad = grad if MODE.grad else grad.detach()
+            grad = grad if MODE.grad else grad.detach()
+            self._grad = grad if unshared and self._suits(grad) else self._copied(grad)
         elif MODE.grad:
             self._grad = self._grad + grad
         else:
@@ -198,13 +218,38 @@ class Tensor:
         for hook in list(self.__dict__.get("_post_accumulate_grad_hooks", {}).values()):
             hook(self)
 
+    def _suits(self, grad: Tensor) -> bool:
+        """Whether a gradient lies in memory as `.grad` should: in this tensor's order, covering its
+        storage.
+        """
+        layout = grad._layout
+        return (
+            layout.strides == self._layout.strides
+            and layout.dense()
+            and layout.numel == grad._storage.numel
+        )
+
+    def _copied(self, grad: Tensor) -> Tensor:
+        """A copy of a gradient in this tensor's order of dimensions (row-major where this tensor
+        has gaps).
+        """
+        from ..ops import core
+
+        return (
+            core.restride(grad, self._layout.strides)
+            if self._layout.dense()
+            else core.contiguous(grad)
+        )
+
     def _set_accumulator(self, function: AccumulateGrad) -> None:
         from weakref import ref
 
         self._accumulator = ref(function)
 
     def register_hook(self, hook: Any) -> RemovableHandle:
-        """hook(grad) is called with the gradient of this tensor and may return another; removed by the handle."""
+        """hook(grad) is called with the gradient of this tensor and may return another; removed by
+        the handle.
+        """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         function = self.grad_fn
@@ -218,7 +263,7 @@ class Tensor:
             if grads[number] is None:
                 return None
             changed = hook(grads[number])
-            return None if changed is None else grads[:number] + (changed,) + grads[number + 1 :]
+            return None if changed is None else (*grads[:number], changed, *grads[number + 1 :])
 
         return function.register_prehook(prehook)
 
@@ -254,7 +299,7 @@ class Tensor:
     def retains_grad(self) -> bool:
         return self.__dict__.get("_retains_grad", False)
 
-    # --- aliases ------------------------------------------------------------------------------------------------
+    # --- aliases ----------------------------------------------------------------------------------
 
     def detach(self) -> Tensor:
         """The same memory, off the tape."""
@@ -284,7 +329,8 @@ class Tensor:
             and value.dtype.kind not in ("float", "complex")
         ):
             raise RuntimeError(
-                "data set to a tensor that requires gradients must be floating point or complex dtype"
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
             )
         self._cell = [self._version]
         self._storage, self._layout = value._storage, value._layout
@@ -313,7 +359,9 @@ class Tensor:
         return id(self)
 
     def __getattr__(self, name: str) -> Any:
-        """Reached for names that the class lacks: a method the catalog does not know yet, or an error naming the nearest."""
+        """Reached for names that the class lacks: a method the catalog does not know yet, or an
+        error naming the nearest.
+        """
         if not name.startswith("_"):
             from .lazy import method
 

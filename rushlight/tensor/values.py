@@ -1,6 +1,8 @@
-"""Values: where a tensor's elements become Python's or NumPy's, and so where the engine must have computed them.
+"""Values: where a tensor's elements become Python's or NumPy's, and so where the engine must have
+computed them.
 
-In: tensors. Out: numbers, lists, arrays, text. Every function here is a synchronisation point (docs/engine.md lists them).
+In: tensors. Out: numbers, lists, arrays, text. Every function here is a synchronisation point
+(docs/engine.md lists them).
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from .tensor import Tensor
 
 
 def window(x: Tensor) -> np.ndarray:
-    """A read-only look at the stored elements (bfloat16 as uint16 bits); not counted as an export."""
+    """A read-only look at the stored elements (bfloat16 as uint16 bits).
+
+    Not counted as an export.
+    """
     layout = x._layout
     if layout.device.type == "meta":
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
@@ -56,7 +61,9 @@ def tolist(self: Tensor) -> Any:
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
-    """The tensor's memory as a NumPy array: writes on either side are seen on the other, as `torch.Tensor.numpy`."""
+    """The tensor's memory as a NumPy array: writes on either side are seen on the other, as
+    `torch.Tensor.numpy`.
+    """
     if force:
         self = self.detach()
     if self.requires_grad:
@@ -73,7 +80,8 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     buffer = storage.settle()
     owner = buffer.owner if buffer.foreign else None
     strides = tuple(s * size for s in layout.strides)
-    array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, layout.offset * size)
+    offset = layout.offset * size if layout.numel else 0  # an empty window may stand behind the end
+    array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, offset)
     if owner is not None and not owner.flags.writeable:
         array.flags.writeable = False
     return array

@@ -1,8 +1,8 @@
 """Views: tensors that are another window on the same memory, and how gradients flow through them.
 
-In: a tensor and a new geometry. Out: a tensor sharing its storage. Invariants: a view costs no trace entry; `_base` is the
-root of all views on a storage that has one; when the memory was overwritten on the tape, a view's `grad_fn` is made
-anew from its base on next use (`reattach`).
+In: a tensor and a new geometry. Out: a tensor sharing its storage. Invariants: a view costs no
+trace entry; `_base` is the root of all views on a storage that has one; when the memory was
+overwritten on the tape, a view's `grad_fn` is made anew from its base on next use (`reattach`).
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
         known = prod(n for n in shape if n != -1)
         if known == 0 and numel == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
-                "can be any value and is ambiguous"
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the "
+                "unspecified dimension size -1 can be any value and is ambiguous"
             )
         if known <= 0 or numel % known:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
@@ -162,7 +162,9 @@ def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
 
 
 def view(self: Tensor, *shape: Any, dtype: Any = None) -> Tensor:
-    """The same memory under another shape (or, given a dtype, its bytes read as that), as `torch.Tensor.view`."""
+    """The same memory under another shape (or, given a dtype, its bytes read as that), as
+    `torch.Tensor.view`.
+    """
     if dtype is not None or (len(shape) == 1 and type(shape[0]).__name__ == "dtype"):
         from .bits import view_dtype
 
@@ -171,9 +173,9 @@ def view(self: Tensor, *shape: Any, dtype: Any = None) -> Tensor:
     strides = view_strides(self._layout.shape, self._layout.strides, wanted)
     if strides is None:
         raise RuntimeError(
-            f"view size is not compatible with input tensor's size and stride: {list(self.shape)} with strides "
-            f"{list(self.stride())} cannot be seen as {list(wanted)} (at least one dimension spans across two contiguous "
-            "subspaces). Use .reshape(...) instead."
+            f"view size is not compatible with input tensor's size and stride: {list(self.shape)} "
+            f"with strides {list(self.stride())} cannot be seen as {list(wanted)} (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
     old = self._layout.shape
     return view_of(self, _with(self, wanted, strides), "View", lambda g: g.reshape(old))
@@ -197,7 +199,10 @@ def ravel(input: Tensor) -> Tensor:
 def as_strided(
     input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """Any window on the storage; RuntimeError where it would reach outside, as `torch.as_strided`."""
+    """Any window on the storage.
+
+    RuntimeError where it would reach outside, as `torch.as_strided`.
+    """
     size, stride = sizes((size,)), sizes((stride,))
     offset = input._layout.offset if storage_offset is None else storage_offset
     if len(size) != len(stride):
@@ -206,7 +211,8 @@ def as_strided(
         )
     if any(s < 0 for s in stride):
         raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{list(stride)}"
         )
     if any(n < 0 for n in size) or offset < 0:
         raise RuntimeError(
@@ -216,9 +222,9 @@ def as_strided(
     item = layout.dtype.itemsize
     if layout.reach() * item > input._storage.nbytes() and layout.device.type != "meta":
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
-            f"requiring a storage size of {layout.reach() * item} are out of bounds for storage of size "
-            f"{input._storage.nbytes()}"
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
+            f"itemsize {item} requiring a storage size of {layout.reach() * item} are out of "
+            f"bounds for storage of size {input._storage.nbytes()}"
         )
     own = input._layout
     if own.dense():
@@ -243,8 +249,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     layout = input._layout
     if len(order) != layout.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering of dimensions i.e. input.dim() = {layout.ndim} is not equal to len(dims) = {len(order)}"
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {layout.ndim} is not "
+            f"equal to len(dims) = {len(order)}"
         )
     order = tuple(normalize_axis(d, layout.ndim) for d in order)
     if len(set(order)) != len(order):
@@ -279,14 +286,17 @@ def t(input: Tensor) -> Tensor:
 
 
 def expand(self: Tensor, *shape: Any, implicit: bool = False) -> Tensor:
-    """Dimensions of length one (and new leading ones) repeated without copying, as `torch.Tensor.expand`."""
+    """Dimensions of length one (and new leading ones) repeated without copying, as
+    `torch.Tensor.expand`.
+    """
     wanted = list(sizes(shape))
     layout = self._layout
     lead = len(wanted) - layout.ndim
     if lead < 0:
         raise RuntimeError(
-            f"expand({layout.dtype.name}{list(layout.shape)}, size={wanted}): the number of sizes provided ({len(wanted)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({layout.ndim})"
+            f"expand({layout.dtype.name}{list(layout.shape)}, size={wanted}): the number of sizes "
+            f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({layout.ndim})"
         )
     strides = [0] * len(wanted)
     for d in range(len(wanted) - 1, -1, -1):
@@ -294,13 +304,15 @@ def expand(self: Tensor, *shape: Any, implicit: bool = False) -> Tensor:
         if wanted[d] == -1:
             if d < lead:
                 raise RuntimeError(
-                    f"expand(): The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {d}"
+                    "expand(): The expanded size of the tensor (-1) isn't allowed in a leading, "
+                    f"non-existing dimension {d}"
                 )
             wanted[d] = have
         elif wanted[d] < 0 or (have not in (1, wanted[d])):
             raise RuntimeError(
-                f"The expanded size of the tensor ({wanted[d]}) must match the existing size ({have}) at non-singleton "
-                f"dimension {d}.  Target sizes: {wanted}.  Tensor sizes: {list(layout.shape)}"
+                f"The expanded size of the tensor ({wanted[d]}) must match the existing size "
+                f"({have}) at non-singleton dimension {d}.  Target sizes: {wanted}.  Tensor sizes: "
+                f"{list(layout.shape)}"
             )
         if d >= lead and have == wanted[d]:
             strides[d] = layout.strides[d - lead]
@@ -330,7 +342,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     index = index.__index__()
     if not -extent <= index < extent:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(layout.shape)} at dimension {axis}"
+            f"select(): index {index} out of range for tensor of size {list(layout.shape)} at "
+            f"dimension {axis}"
         )
     index %= extent
     shape, strides = list(layout.shape), list(layout.strides)
@@ -380,7 +393,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -extent <= start <= extent:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-extent}, {extent}], but got {start})"
+            f"Dimension out of range (expected to be in range of [{-extent}, {extent}], but got "
+            f"{start})"
         )
     start += extent if start < 0 else 0
     if start + length > extent:
@@ -507,8 +521,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         lengths = list(split_size_or_sections)
         if sum(lengths) != extent:
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {axis}), "
-                f"but got split_sizes={lengths}"
+                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's "
+                f"size at dimension {axis}), but got split_sizes={lengths}"
             )
     pieces, at = [], 0
     for length in lengths:
@@ -554,8 +568,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     targets = [destination] if isinstance(destination, int) else list(destination)
     if len(sources) != len(targets):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({sources} dims) should contain the same number of dims "
-            f"as destination ({targets} dims)"
+            f"movedim: Invalid source or destination dims: source ({sources} dims) should contain "
+            f"the same number of dims as destination ({targets} dims)"
         )
     sources = [normalize_axis(d, input.ndim) for d in sources]
     targets = [normalize_axis(d, input.ndim) for d in targets]

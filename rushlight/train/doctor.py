@@ -79,5 +79,7 @@ def _facts() -> Iterator[tuple[str, str]]:
 def examine() -> str:
     """Return the whole report."""
     facts = list(_facts())
+    for name, state in backends.switches().items():
+        facts.append((name, f"{state.value} ({state.meaning})"))
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in facts)

@@ -6,6 +6,7 @@ Okabe and Ito's, told apart by every kind of colour vision, and never the only s
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def draw_pictures(
             f"no font on this machine holds the letters {''.join(sorted(unknown))}: pictures "
             "number those classes (a font of that script, such as Noto Sans CJK, mends it)"
         )
+    # A font of one weight is drawn in that weight where bold was asked for; that needs no warning.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     style: Any = {**STYLE, "font.family": families}
     with matplotlib.rc_context(style):
         _save(_learning_curves(history), folder / "learning_curves.png")

@@ -30,12 +30,25 @@ __all__ = [
 ]
 
 
+USUAL_BATCH = 64
+
+
 class OptimizerRow(NamedTuple):
-    """An optimizer: how it is built, and good values for what the settings leave open."""
+    """An optimizer: how it is built, and good values for what the settings leave open.
+
+    `lr` is for `USUAL_BATCH` samples a step. Where the size of an update follows that of the
+    gradient (`scales`), it is taken in proportion to the batch, as Goyal et al. 2017
+    (arXiv:1706.02677) do.
+    """
 
     build: Callable[[Iterable[nn.Parameter], OptimizerSettings], optim.Optimizer]
     lr: float
     weight_decay: float
+    scales: bool = False
+
+    def lr_for(self, batch_size: int) -> float:
+        """A good learning rate for batches of this size."""
+        return self.lr * batch_size / USUAL_BATCH if self.scales else self.lr
 
 
 def _sgd(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> optim.Optimizer:
@@ -68,7 +81,7 @@ def _common(settings: OptimizerSettings) -> dict[str, Any]:
 
 
 OPTIMIZERS = {
-    "sgd": OptimizerRow(_sgd, lr=0.05, weight_decay=5e-4),
+    "sgd": OptimizerRow(_sgd, lr=0.05, weight_decay=5e-4, scales=True),
     "adam": OptimizerRow(_adam, lr=3e-3, weight_decay=0.0),
     "adamw": OptimizerRow(_adamw, lr=3e-3, weight_decay=0.01),
     "rmsprop": OptimizerRow(_rmsprop, lr=3e-4, weight_decay=0.0),
@@ -92,7 +105,9 @@ def complete(settings: Settings) -> Settings:
         data=_complete_data(settings.data, models.model_config(name), name),
         optimizer=dataclasses.replace(
             settings.optimizer,
-            lr=row.lr if settings.optimizer.lr is None else settings.optimizer.lr,
+            lr=row.lr_for(settings.batch_size)
+            if settings.optimizer.lr is None
+            else settings.optimizer.lr,
             weight_decay=row.weight_decay
             if settings.optimizer.weight_decay is None
             else settings.optimizer.weight_decay,

@@ -79,9 +79,13 @@ class OptimizerSettings:
 
     LEADING: ClassVar[str] = "name"
     name: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"] = key("sgd", "the optimizer")
-    lr: float | None = key(None, "learning rate at its peak (a good one for the optimizer)", 0.0)
+    lr: float | None = key(
+        None, "learning rate at its peak (one that suits optimizer and batch)", 0.0
+    )
     momentum: float = key(0.9, "momentum of sgd and rmsprop", 0.0, 1.0)
-    weight_decay: float | None = key(None, "pull of the weights to zero", 0.0)
+    weight_decay: float | None = key(
+        None, "pull of the weights to zero (one that suits the optimizer)", 0.0
+    )
 
 
 @dataclass(frozen=True)

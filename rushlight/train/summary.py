@@ -6,6 +6,8 @@ import importlib
 import sys
 from typing import Any
 
+from rich.cells import cell_len
+
 from .evaluation import Evaluation
 from .progress import Reporter
 from .samples import Listing
@@ -70,11 +72,13 @@ def show_summary(summary: dict[str, Any], reporter: Reporter) -> None:
     shown = rows[:WORST_SHOWN]
     if len(rows) > len(shown):
         reporter.note(f"the {len(shown)} weakest of {len(rows)} classes:")
-    width = max(5, *(len(row["class"]) for row in shown))
+    # Chinese letters take two cells of a terminal.
+    width = max(5, *(cell_len(row["class"]) for row in shown))
     reporter.note(f"  {'class':<{width}}  precision  recall      f1  images")
     for row in shown:
+        name = row["class"] + " " * (width - cell_len(row["class"]))
         reporter.note(
-            f"  {row['class']:<{width}}  {row['precision']:9.2%} {row['recall']:7.2%} "
+            f"  {name}  {row['precision']:9.2%} {row['recall']:7.2%} "
             f"{row['f1']:7.2%} {row['support']:7d}"
         )
     peak = summary["peak_memory_bytes"]

@@ -1,4 +1,6 @@
-"""User-defined operations on the tape: the same programs on rushlight and on PyTorch, and the same errors."""
+"""User-defined operations on the tape: the same programs on rushlight and on PyTorch, and the same
+errors.
+"""
 
 from __future__ import annotations
 
@@ -250,8 +252,22 @@ def saves_no_tensor(t: Any) -> Any:
 
 PROGRAMS = {
     f.__name__: f
-    for f in (simple, twice, split_form, several_outputs, missing_gradients, in_place, in_place_on_a_leaf, returns_its_input,
-              saved_then_overwritten, backward_twice, off_the_tape, no_backward, no_forward, saves_no_tensor)
+    for f in (
+        simple,
+        twice,
+        split_form,
+        several_outputs,
+        missing_gradients,
+        in_place,
+        in_place_on_a_leaf,
+        returns_its_input,
+        saved_then_overwritten,
+        backward_twice,
+        off_the_tape,
+        no_backward,
+        no_forward,
+        saves_no_tensor,
+    )
 } | {
     "too few gradients": returning(2, lambda t, g: g),
     "too many gradients": returning(1, lambda t, g: (g, g)),
@@ -264,7 +280,7 @@ PROGRAMS = {
     "not a tensor": returning(1, lambda t, g: 1.0),
     "once": differentiated_once(False),
     "once, then twice": differentiated_once(True),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -1,4 +1,6 @@
-"""gradcheck accepts right gradients and refuses wrong ones, of first and second order, real and complex."""
+"""gradcheck accepts right gradients and refuses wrong ones, of first and second order, real and
+complex.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,17 @@ def test_right_gradients_pass(fast_mode: bool) -> None:
     assert gradcheck(lambda x, y: (x * y).exp(), (x, y), fast_mode=fast_mode)
     assert gradcheck(lambda x, y: (x.sum(), x * y.sin(), 3), (x, y), fast_mode=fast_mode)
     assert gradgradcheck(lambda x, y: x * x * y, (x, y), fast_mode=fast_mode)
-    assert gradgradcheck(lambda x, y: x * x * y, (x, y), grad_outputs=point(1.0, 2.0, 3.0), fast_mode=fast_mode)
+    assert gradgradcheck(
+        lambda x, y: x * x * y, (x, y), grad_outputs=point(1.0, 2.0, 3.0), fast_mode=fast_mode
+    )
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
 def test_wrong_gradients_are_refused(fast_mode: bool) -> None:
     x = point(0.5, 2.0)
-    with pytest.raises(GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"):
+    with pytest.raises(
+        GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"
+    ):
         gradcheck(Wrong.apply, (x,), fast_mode=fast_mode)
     assert not gradcheck(Wrong.apply, (x,), fast_mode=fast_mode, raise_exception=False)
     assert gradcheck(WrongTwice.apply, (x,), fast_mode=fast_mode)

@@ -46,8 +46,9 @@ class Row:
 class Draft:
     """A line that might be taken.
 
-    `exact`: rounds alike everywhere. `writes`: variables whose memory it changes. `freezes`: its results are views that
-    PyTorch forbids to write to (those of functions with several results).
+    `exact`: rounds alike everywhere. `writes`: variables whose memory it changes. `freezes`: the memory of
+    its operands is left alone from then on. PyTorch forbids to write to views that a function with several results made,
+    and which operands a layer's gradient will want is nobody's promise.
     """
 
     text: str

@@ -173,7 +173,7 @@ def layer(name: str) -> Callable[[Generator], Draft | None]:
             return None
         text = text_of(g, x)
         out = g.fresh()
-        return None if text is None else Draft(f"{out} = {text}", (x,), (out,), exact=False)
+        return None if text is None else Draft(f"{out} = {text}", (x,), (out,), exact=False, freezes=True)
 
     return draw
 

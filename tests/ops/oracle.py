@@ -1,7 +1,8 @@
-"""Compares one expression under rushlight and under PyTorch: values, gradients, gradients of gradients, errors.
+"""Compares one expression under rushlight and under PyTorch: values, gradients, gradients of
+gradients, errors.
 
-In: `expression(lib, *tensors)`, where `lib` is rushlight or torch. Invariant: both see the same bits and the
-same random directions.
+In: `expression(lib, *tensors)`, where `lib` is rushlight or torch. Invariant: both see the same
+bits and the same random directions.
 """
 
 from __future__ import annotations
@@ -35,22 +36,30 @@ def numpy_of(x: Any) -> np.ndarray:
 
 def close(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
     """AssertionError unless shapes, dtypes and values agree."""
-    assert tuple(ours.shape) == tuple(theirs.shape), f"{what}: {tuple(ours.shape)} and {tuple(theirs.shape)}"
-    assert str(ours.dtype).split(".")[-1] == str(theirs.dtype).split(".")[-1], f"{what}: {ours.dtype}, {theirs.dtype}"
+    assert tuple(ours.shape) == tuple(theirs.shape), (
+        f"{what}: {tuple(ours.shape)} and {tuple(theirs.shape)}"
+    )
+    assert str(ours.dtype).split(".")[-1] == str(theirs.dtype).split(".")[-1], (
+        f"{what}: {ours.dtype}, {theirs.dtype}"
+    )
     np.testing.assert_allclose(numpy_of(ours), numpy_of(theirs), tolerance, tolerance, err_msg=what)
 
 
 def _grads(lib: Any, outs: list, directions: list, leaves: list, create_graph: bool) -> list:
     total = None
     for out, direction in zip(outs, directions):
-        term = (out * out * direction).sum()  # quadratic, so that linear functions have second gradients too
+        term = (
+            out * out * direction
+        ).sum()  # quadratic, so that linear functions have second gradients too
         total = term if total is None else total + term
     if total.dtype.is_complex:
         total = total.real
     return list(lib.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True))
 
 
-def run(lib: Any, expression: Callable, arrays: Sequence[np.ndarray], depth: int, dtype: str | None) -> list[list[Any]]:
+def run(
+    lib: Any, expression: Callable, arrays: Sequence[np.ndarray], depth: int, dtype: str | None
+) -> list[list[Any]]:
     """[values, gradients, gradients of gradients], as far as `depth` asks."""
     leaves = []
     tensors = []
@@ -68,13 +77,22 @@ def run(lib: Any, expression: Callable, arrays: Sequence[np.ndarray], depth: int
         if not outs:
             break
         random = np.random.default_rng(7 + level)
-        directions = [lib.tensor(random.standard_normal(tuple(x.shape)).tolist(), dtype=x.dtype).reshape(x.shape) for x in outs]
+        directions = [
+            lib.tensor(random.standard_normal(tuple(x.shape)).tolist(), dtype=x.dtype).reshape(
+                x.shape
+            )
+            for x in outs
+        ]
         stages.append(_grads(lib, outs, directions, leaves, level + 1 < depth))
     return stages
 
 
 def agree(
-    expression: Callable, *arrays: np.ndarray, depth: int = 2, tolerance: float = 1e-9, dtype: str | None = None
+    expression: Callable,
+    *arrays: np.ndarray,
+    depth: int = 2,
+    tolerance: float = 1e-9,
+    dtype: str | None = None,
 ) -> None:
     """Both libraries give the same values and, `depth` times, the same gradients."""
     ours = run(rushlight, expression, arrays, depth, dtype)
@@ -100,7 +118,9 @@ def fails_alike(expression: Callable, *words: str) -> None:
 
 
 def functional(lib: Any) -> Any:
-    """Where a library keeps the functions of `nn.functional` (ours as rows, without the layers above them)."""
+    """Where a library keeps the functions of `nn.functional` (ours as rows, without the layers
+    above them).
+    """
     return namespace if lib is rushlight else lib.nn.functional
 
 

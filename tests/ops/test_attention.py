@@ -1,4 +1,6 @@
-"""Attention against PyTorch: masks, causality, grouped heads, broadcasting, dropout, gradients twice over, errors."""
+"""Attention against PyTorch: masks, causality, grouped heads, broadcasting, dropout, gradients
+twice over, errors.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,27 @@ def arrays(shapes: list) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}])
-@pytest.mark.parametrize("shapes", [QKV, [(3, 4), (5, 4), (5, 2)], [(2, 3, 4), (1, 3, 4), (2, 3, 4)], [(2, 1, 3, 4), (5, 3, 4), (5, 3, 4)]])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        QKV,
+        [(3, 4), (5, 4), (5, 2)],
+        [(2, 3, 4), (1, 3, 4), (2, 3, 4)],
+        [(2, 1, 3, 4), (5, 3, 4), (5, 3, 4)],
+    ],
+)
 def test_attention(shapes: list, options: dict) -> None:
     agree(lambda lib, q, k, v: attend(lib, q, k, v, **options), *arrays(shapes), tolerance=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 1, 3, 5), (2, 2, 3, 5), (1, 5)])
 def test_masks(shape: tuple) -> None:
-    agree(lambda lib, q, k, v, m: attend(lib, q, k, v, m), *arrays(QKV), normal(*shape, seed=9), tolerance=1e-8)
+    agree(
+        lambda lib, q, k, v, m: attend(lib, q, k, v, m),
+        *arrays(QKV),
+        normal(*shape, seed=9),
+        tolerance=1e-8,
+    )
     seen = normal(*shape, seed=9) > -0.5
     agree(lambda lib, q, k, v, m: attend(lib, q, k, v, m), *arrays(QKV), seen, tolerance=1e-8)
 
@@ -37,8 +52,16 @@ def test_masks(shape: tuple) -> None:
 def test_a_query_that_sees_nothing_gets_zeros() -> None:
     seen = np.ones((3, 5), bool)
     seen[1] = False
-    agree(lambda lib, q, k, v, m: attend(lib, q, k, v, m), *arrays(QKV), seen, depth=1, tolerance=1e-8)
-    agree(lambda lib, q, k, v, m: attend(lib, q, k, v, m), *arrays(QKV), np.where(seen, 0.0, -np.inf), depth=0, tolerance=1e-8)
+    agree(
+        lambda lib, q, k, v, m: attend(lib, q, k, v, m), *arrays(QKV), seen, depth=1, tolerance=1e-8
+    )
+    agree(
+        lambda lib, q, k, v, m: attend(lib, q, k, v, m),
+        *arrays(QKV),
+        np.where(seen, 0.0, -np.inf),
+        depth=0,
+        tolerance=1e-8,
+    )
 
 
 @pytest.mark.parametrize("mask", [None, (3, 5), (2, 4, 3, 5), (2, 1, 3, 5)])
@@ -50,7 +73,13 @@ def test_grouped_heads(mask: tuple | None) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_narrow_dtypes(dtype: str) -> None:
     tolerance = {"float16": 4e-3, "bfloat16": 4e-2, "float32": 1e-5}[dtype]
-    agree(lambda lib, q, k, v: attend(lib, q, k, v), *arrays(QKV), dtype=dtype, depth=1, tolerance=tolerance)
+    agree(
+        lambda lib, q, k, v: attend(lib, q, k, v),
+        *arrays(QKV),
+        dtype=dtype,
+        depth=1,
+        tolerance=tolerance,
+    )
 
 
 def test_dropout_draws_what_pytorch_draws() -> None:
@@ -68,8 +97,16 @@ def test_dropout_draws_what_pytorch_draws() -> None:
         ([(3,), (2, 3), (2, 3)], {}, "at least 2 dimensional, but got query.dim: 1"),
         ([(2, 2, 3), (2, 2, 4), (2, 2, 3)], {}, "[2, 3] but got: [2, 4]"),
         ([(2, 2, 3), (3, 2, 3), (2, 2, 3)], {}, "must match the size of tensor b (3)"),
-        ([(2, 2, 3)] * 3, {"attn_mask": (2, 2), "is_causal": True}, "should not be set when is_causal=True"),
-        ([(2, 3, 3, 3), (2, 2, 3, 3), (2, 2, 3, 3)], {"enable_gqa": True}, "must divide the number of heads"),
+        (
+            [(2, 2, 3)] * 3,
+            {"attn_mask": (2, 2), "is_causal": True},
+            "should not be set when is_causal=True",
+        ),
+        (
+            [(2, 3, 3, 3), (2, 2, 3, 3), (2, 2, 3, 3)],
+            {"enable_gqa": True},
+            "must divide the number of heads",
+        ),
         ([(2, 2, 3)] * 3, {"dropout_p": 1.5}, "has to be between 0 and 1, but got 1.5"),
     ],
 )

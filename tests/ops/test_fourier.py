@@ -1,4 +1,6 @@
-"""Fourier transforms against PyTorch: lengths, dimensions, norms, gradients twice over, and errors."""
+"""Fourier transforms against PyTorch: lengths, dimensions, norms, gradients twice over, and
+errors.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,14 @@ def signal(name: str, *shape: int) -> np.ndarray:
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
 def test_one_dimension(name: str, norm: str | None) -> None:
     for n, dim in ((None, -1), (4, 0), (7, 1), (6, -1)):
-        agree(lambda lib, x, n=n, dim=dim: getattr(lib.fft, name)(x, n, dim, norm), signal(name, 5, 6))
+        agree(
+            lambda lib, x, n=n, dim=dim: getattr(lib.fft, name)(x, n, dim, norm), signal(name, 5, 6)
+        )
 
 
-@pytest.mark.parametrize("options", [{}, {"dim": (0, 2)}, {"s": (4, 3)}, {"s": (3, 5), "dim": (0, 1)}, {"norm": "ortho"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"dim": (0, 2)}, {"s": (4, 3)}, {"s": (3, 5), "dim": (0, 1)}, {"norm": "ortho"}]
+)
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn", "hfftn", "ihfftn"])
 def test_several_dimensions(name: str, options: dict) -> None:
     agree(lambda lib, x: getattr(lib.fft, name)(x, **options), signal(name, 3, 4, 5))
@@ -50,9 +56,18 @@ def test_dtypes() -> None:
         (lambda lib: lib.fft.fft(lib.zeros(3), n=0), "Invalid number of data points (0) specified"),
         (lambda lib: lib.fft.fft(lib.zeros(())), "tensor has no dimensions"),
         (lambda lib: lib.fft.fft(lib.zeros(3), norm="foo"), 'Invalid normalization mode: "foo"'),
-        (lambda lib: lib.fft.rfft(lib.zeros(3, dtype=lib.complex64)), "expects a real input tensor"),
-        (lambda lib: lib.fft.fftn(lib.zeros(3, 3), s=(2,), dim=(0, 1)), "must have the same length"),
-        (lambda lib: lib.fft.irfft(lib.zeros(1, dtype=lib.complex64)), "Invalid number of data points (0)"),
+        (
+            lambda lib: lib.fft.rfft(lib.zeros(3, dtype=lib.complex64)),
+            "expects a real input tensor",
+        ),
+        (
+            lambda lib: lib.fft.fftn(lib.zeros(3, 3), s=(2,), dim=(0, 1)),
+            "must have the same length",
+        ),
+        (
+            lambda lib: lib.fft.irfft(lib.zeros(1, dtype=lib.complex64)),
+            "Invalid number of data points (0)",
+        ),
         (lambda lib: lib.fft.fft(lib.zeros(3, dtype=lib.float16)), "Unsupported dtype Half"),
     ],
 )

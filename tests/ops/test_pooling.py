@@ -1,4 +1,6 @@
-"""Pooling against PyTorch: windows, ties, NaNs, indices, adaptive sizes, gradients twice over, and the errors."""
+"""Pooling against PyTorch: windows, ties, NaNs, indices, adaptive sizes, gradients twice over, and
+the errors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ WINDOWS: list[dict[str, Any]] = [
     {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
     {"kernel_size": 2, "stride": 2, "padding": 1, "ceil_mode": True},
 ]
-DILATED = [{"kernel_size": 2, "stride": 1, "dilation": 2, "padding": 1}, {"kernel_size": 3, "stride": 2, "dilation": 2, "padding": 1}]
+DILATED = [
+    {"kernel_size": 2, "stride": 1, "dilation": 2, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "dilation": 2, "padding": 1},
+]
 
 
 def call(lib: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -30,7 +35,9 @@ def call(lib: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     if name.startswith("adaptive_max"):
         return getattr(home, name)(*args, return_indices=True, **kwargs)
     if name.endswith("_with_indices"):
-        return getattr(home, name.removesuffix("_with_indices"))(*args, return_indices=True, **kwargs)
+        return getattr(home, name.removesuffix("_with_indices"))(
+            *args, return_indices=True, **kwargs
+        )
     return getattr(home, name)(*args, **kwargs)
 
 
@@ -41,7 +48,14 @@ def test_max_pool(rank: int, options: dict, suffix: str) -> None:
     agree(lambda lib, x: call(lib, f"max_pool{rank}d{suffix}", x, **options), normal(*SHAPES[rank]))
 
 
-@pytest.mark.parametrize("options", [{"kernel_size": 5, "stride": 2, "padding": 2}, {"kernel_size": (7, 8)}, {"kernel_size": (5, 4), "padding": (2, 1), "dilation": (1, 2)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 5, "stride": 2, "padding": 2},
+        {"kernel_size": (7, 8)},
+        {"kernel_size": (5, 4), "padding": (2, 1), "dilation": (1, 2)},
+    ],
+)
 @pytest.mark.parametrize("suffix", ["", "_with_indices"])
 def test_large_windows_are_worked_out_by_dimension(options: dict, suffix: str) -> None:
     agree(lambda lib, x: call(lib, f"max_pool2d{suffix}", x, **options), normal(*SHAPES[2]))
@@ -64,16 +78,40 @@ def test_nan_beats_everything(kernel: int) -> None:
 
 
 def test_integers() -> None:
-    agree(lambda lib, x: call(lib, "max_pool2d", x, 3, 2, 1), np.arange(32).reshape(1, 2, 4, 4), depth=0)
+    agree(
+        lambda lib, x: call(lib, "max_pool2d", x, 3, 2, 1),
+        np.arange(32).reshape(1, 2, 4, 4),
+        depth=0,
+    )
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("options", [*WINDOWS, {"kernel_size": 3, "padding": 1, "count_include_pad": False}, {"kernel_size": 4, "stride": 3, "padding": 2, "ceil_mode": True, "count_include_pad": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *WINDOWS,
+        {"kernel_size": 3, "padding": 1, "count_include_pad": False},
+        {
+            "kernel_size": 4,
+            "stride": 3,
+            "padding": 2,
+            "ceil_mode": True,
+            "count_include_pad": False,
+        },
+    ],
+)
 def test_avg_pool(rank: int, options: dict) -> None:
     agree(lambda lib, x: call(lib, f"avg_pool{rank}d", x, **options), normal(*SHAPES[rank]))
 
 
-@pytest.mark.parametrize("options", [{"kernel_size": 5, "stride": 2, "padding": 2}, {"kernel_size": (7, 8)}, {"kernel_size": 3, "divisor_override": 5}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 5, "stride": 2, "padding": 2},
+        {"kernel_size": (7, 8)},
+        {"kernel_size": 3, "divisor_override": 5},
+    ],
+)
 def test_avg_pool_of_large_windows(options: dict) -> None:
     agree(lambda lib, x: call(lib, "avg_pool2d", x, **options), normal(*SHAPES[2]))
     agree(lambda lib, x: call(lib, "avg_pool2d", x, **options), normal(*SHAPES[2][1:]))
@@ -96,13 +134,21 @@ def test_adaptive_pools_of_even_windows_and_unbatched_input() -> None:
 @pytest.mark.parametrize("name", ["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])
 def test_narrow_dtypes(name: str, dtype: str) -> None:
     tolerance = {"float16": 2e-3, "bfloat16": 1e-2, "float32": 1e-5}[dtype]
-    agree(lambda lib, x: call(lib, name, x, 3), normal(1, 2, 7, 7), dtype=dtype, depth=1, tolerance=tolerance)
+    agree(
+        lambda lib, x: call(lib, name, x, 3),
+        normal(1, 2, 7, 7),
+        dtype=dtype,
+        depth=1,
+        tolerance=tolerance,
+    )
 
 
 def test_results_lie_channels_last_where_the_input_does() -> None:
     x = rushlight.zeros(2, 3, 6, 6).contiguous(memory_format=rushlight.channels_last)
     for name in ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"):
-        theirs = call(torch, name, torch.zeros(2, 3, 6, 6).contiguous(memory_format=torch.channels_last), 2)
+        theirs = call(
+            torch, name, torch.zeros(2, 3, 6, 6).contiguous(memory_format=torch.channels_last), 2
+        )
         assert getattr(namespace, name)(x, 2).stride() == theirs.stride()
 
 
@@ -110,12 +156,27 @@ def test_results_lie_channels_last_where_the_input_does() -> None:
     ("name", "shape", "args", "words"),
     [
         ("max_pool2d", (1, 3, 5, 5), (0,), "greater than zero"),
-        ("max_pool2d", (1, 3, 5, 5), (3, 1, 2), "at most half of effective kernel size, but got pad=2, kernel_size=3 and dilation=1"),
-        ("max_pool2d", (1, 3, 2, 2), (3,), "Given input size: (3x2x2). Calculated output size: (3x0x0). Output size is too small"),
+        (
+            "max_pool2d",
+            (1, 3, 5, 5),
+            (3, 1, 2),
+            "at most half of effective kernel size, but got pad=2, kernel_size=3 and dilation=1",
+        ),
+        (
+            "max_pool2d",
+            (1, 3, 2, 2),
+            (3,),
+            "Given input size: (3x2x2). Calculated output size: (3x0x0). Output size is too small",
+        ),
         ("max_pool2d", (2, 2), (3,), "batch mode"),
         ("max_pool2d", (1, 3, 5, 5), (3, 0), "stride should not be zero"),
         ("max_pool2d", (1, 3, 5, 5), (3, 1, 0, 0), "dilation should be greater than zero"),
-        ("max_pool2d", (1, 3, 5, 5), ((3, 3, 3),), "kernel_size must either be a single int, or a tuple of two ints"),
+        (
+            "max_pool2d",
+            (1, 3, 5, 5),
+            ((3, 3, 3),),
+            "kernel_size must either be a single int, or a tuple of two ints",
+        ),
         ("avg_pool2d", (1, 3, 5, 5), (3, 1, 0, False, True, 0), "divisor must be not zero"),
         ("avg_pool3d", (2,), (3,), "batch mode"),
         ("adaptive_max_pool2d", (1, 2, 0, 2), ((1, 2),), "with dimension 2 being empty"),
@@ -126,5 +187,11 @@ def test_errors(name: str, shape: tuple, args: tuple, words: str) -> None:
 
 
 def test_dtypes_without_an_order_or_a_mean() -> None:
-    fails_alike(lambda lib: call(lib, "max_pool2d", lib.zeros(1, 1, 4, 4).bool(), 2), "not implemented for 'Bool'")
-    fails_alike(lambda lib: call(lib, "avg_pool2d", lib.zeros(1, 1, 4, 4).int(), 2), "not implemented for 'Int'")
+    fails_alike(
+        lambda lib: call(lib, "max_pool2d", lib.zeros(1, 1, 4, 4).bool(), 2),
+        "not implemented for 'Bool'",
+    )
+    fails_alike(
+        lambda lib: call(lib, "avg_pool2d", lib.zeros(1, 1, 4, 4).int(), 2),
+        "not implemented for 'Int'",
+    )

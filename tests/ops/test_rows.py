@@ -1,7 +1,9 @@
-"""Every row of the op table against an independent NumPy meaning, finite differences and, where installed, PyTorch.
+"""Every row of the op table against an independent NumPy meaning, finite differences and, where
+installed, PyTorch.
 
-In: the rows of TABLE with their samples and references. The checks are driven by the table: a new row is checked by
-being registered, and fails here if it lacks a reference, or both a gradient rule and the statement that it has none.
+In: the rows of TABLE with their samples and references. The checks are driven by the table: a new
+row is checked by being registered, and fails here if it lacks a reference, or both a gradient rule
+and the statement that it has none.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ SAMPLED = [row for row in ROWS if row.samples is not None]
 REFERENCED = [row for row in SAMPLED if row.reference is not None]
 SMOOTH = [row for row in SAMPLED if row.rules and not row.nondifferentiable]
 
-# what only the meaning of another row covers; a row not named here must have samples and a reference of its own
+# what only the meaning of another row covers; a row not named here must have samples and a
+# reference of its own
 COVERED_ELSEWHERE: dict[str, str] = {
     "slice_backward": "the gradient of a view: tests/tensor",
     "strided_backward": "the gradient of a view: tests/tensor",
@@ -38,12 +41,15 @@ COVERED_ELSEWHERE: dict[str, str] = {
 }
 
 
+# functions of Hermitian matrices: the slope is taken along Hermitian directions only
+HERMITIAN = frozenset({"cholesky_lower", "eigh_factors"})
+
 # outputs that are buffers: the number of leading outputs that are differentiated
 DIFFERENTIABLE_OUTPUTS = {"batch_norm_training": 3}
 
 
 def maker(name: str) -> Callable[..., np.ndarray]:
-    """Seeded random arrays: uniform in [low, high) for floats, integers in [low, high), fair bools."""
+    """Seeded random arrays: floats and integers in [low, high), fair bools."""
     generator = np.random.default_rng(zlib.crc32(name.encode()))
 
     def make(
@@ -86,7 +92,9 @@ def identifier(row: Op) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=identifier)
 def test_row_is_complete(row: Op) -> None:
-    """A reference with samples; and a gradient rule for every tensor parameter, or the word that there is none."""
+    """A reference with samples; and a gradient rule for every tensor parameter, or the word that
+    there is none.
+    """
     if row.__name__ not in COVERED_ELSEWHERE:
         assert row.samples is not None, f"{row.__name__} has no samples"
         assert row.reference is not None, f"{row.__name__} has no NumPy reference"
@@ -118,7 +126,9 @@ def test_forward_is_the_reference(row: Op) -> None:
 
 
 class Slopes:
-    """A row as a function of its floating arguments, flattened into one point, and its derivatives along directions."""
+    """A row as a function of its floating arguments, flattened into one point, and its derivatives
+    along directions.
+    """
 
     def __init__(self, row: Op, args: tuple, kwargs: dict) -> None:
         self.row, self.kwargs = row, kwargs
@@ -167,9 +177,13 @@ def check_slope(
     generator: np.random.Generator,
     label: str,
 ) -> None:
-    """The tape's derivative of a scalar function along a random direction is that of central differences."""
+    """The tape's derivative of a scalar function along a random direction is that of central
+    differences.
+    """
     step = 1e-5
     along = directions(point, generator)
+    if label.partition(",")[0] in HERMITIAN:
+        along = [d + np.swapaxes(d, -1, -2) for d in along]
 
     def at(offset: float) -> float:
         return float(
@@ -188,6 +202,24 @@ def check_slope(
     assert taped == pytest.approx(measured, rel=2e-5, abs=2e-6), label
 
 
+def weighted(slopes: Slopes, weights: list) -> Callable[[list], Any]:
+    """The inner product of a row's outputs with constants."""
+    return lambda tensors: inner(slopes.outputs(tensors), weights)
+
+
+def weighted_gradient(value: Callable[[list], Any], weights: list) -> Callable[[list], Any]:
+    """The inner product of the gradient of a scalar function with constants."""
+
+    def slope(tensors: list) -> Any:
+        leaves = [t if t.requires_grad else t.requires_grad_() for t in tensors]
+        total = value(leaves)
+        if not total.requires_grad:
+            return total * 0
+        return inner(list(grad(total, leaves, create_graph=True, allow_unused=True)), weights)
+
+    return slope
+
+
 @pytest.mark.parametrize("row", SMOOTH, ids=identifier)
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradient_is_the_slope(row: Op, order: int) -> None:
@@ -198,24 +230,7 @@ def test_gradient_is_the_slope(row: Op, order: int) -> None:
         if not slopes.point or any(not np.isfinite(p).all() for p in slopes.point):
             continue
         outs = slopes.outputs([as_tensor(p) for p in slopes.point])
-        weights = directions([o.detach().numpy() for o in outs], generator)
-        inner_weights = directions(slopes.point, generator)
-
-        def value(tensors: list) -> Any:
-            return inner(slopes.outputs(tensors), weights)  # noqa: B023 - called within this iteration
-
-        def slope(tensors: list) -> Any:
-            leaves = [t if t.requires_grad else t.requires_grad_() for t in tensors]
-            total = value(leaves)
-            if not total.requires_grad:
-                return total * 0
-            return inner(
-                list(grad(total, leaves, create_graph=True, allow_unused=True)), inner_weights
-            )
-
-        check_slope(
-            value if order == 1 else slope,
-            slopes.point,
-            generator,
-            f"{row.__name__}, sample {number}",
-        )
+        function = weighted(slopes, directions([o.detach().numpy() for o in outs], generator))
+        if order == 2:
+            function = weighted_gradient(function, directions(slopes.point, generator))
+        check_slope(function, slopes.point, generator, f"{row.__name__}, sample {number}")

@@ -1,6 +1,8 @@
-"""Rows against the functions of PyTorch that they follow: values and dtypes for every input dtype, errors, kinks.
+"""Rows against the functions of PyTorch that they follow: values and dtypes for every input dtype,
+errors, kinks.
 
-In: the rows' own samples, and tables of calls. Each comparison runs the same call in both libraries.
+In: the rows' own samples, and tables of calls. Each comparison runs the same call in both
+libraries.
 """
 
 from __future__ import annotations
@@ -164,7 +166,8 @@ def test_values_and_dtypes(row: Op, dtype: str) -> None:
 
 INF, NAN = math.inf, math.nan
 
-# calls at kinks, ties, zeros and infinities: (expression over t and f, inputs); gradients of all inputs are compared
+# calls at kinks, ties, zeros and infinities: (expression over t and f, inputs); gradients of all
+# inputs are compared
 KINKS: list[tuple[str, list[list[float]]]] = [
     ("t.abs(x)", [[-1.0, 0.0, 2.0]]),
     ("t.relu(x)", [[-1.0, 0.0, 2.0, NAN]]),
@@ -250,7 +253,7 @@ KINKS: list[tuple[str, list[list[float]]]] = [
 )
 @pytest.mark.filterwarnings("ignore")
 def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: str) -> None:
-    """Value and gradients of a call where it is not smooth, or where a careless formula gives NaN."""
+    """Value and gradients where a call is not smooth, or where a careless formula gives NaN."""
     found = []
     for library in (rl, torch):
         leaves = [

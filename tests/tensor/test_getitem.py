@@ -1,4 +1,4 @@
-"""`x[...]` and `x[...] = v` against PyTorch: values, dtypes, strides, aliasing, gradients, errors."""
+"""`x[...]` and `x[...] = v` against PyTorch: values, dtypes, strides, aliases, slopes, errors."""
 
 from __future__ import annotations
 

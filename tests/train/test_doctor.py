@@ -18,6 +18,7 @@ def test_the_report_names_versions_processor_threads_and_cache(capsys):
     assert facts["threads"].startswith(f"{rl.get_num_threads()} of {len(os.sched_getaffinity(0))}")
     assert facts["kernel cache"].startswith(rl.backends.cpu.kernel_cache().directory)
     assert facts["processor"]
+    assert facts["RUSHLIGHT_EAGER"].startswith("off (")
 
 
 def test_doctor_takes_no_argument(capsys):

@@ -94,6 +94,13 @@ def test_every_optimizer_is_built_with_its_settings(name):
     assert group["weight_decay"] == 0.25
 
 
+def test_the_rate_of_sgd_follows_the_batch_and_that_of_adam_does_not():
+    small = [("batch_size", "16")]
+    assert complete(resolve([], small)).optimizer.lr == OPTIMIZERS["sgd"].lr / 4
+    adam = complete(resolve([], [*small, ("optimizer", "adam")]))
+    assert adam.optimizer.lr == OPTIMIZERS["adam"].lr
+
+
 def test_balanced_weights_keep_the_scale_of_the_loss():
     counts = [10, 30, 0]
     settings = complete(resolve([], [("loss.class_weights", "balanced")]))

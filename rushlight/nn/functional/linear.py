@@ -137,4 +137,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif largest >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
     classes = rushlight.arange(num_classes, device=tensor.device)
-    return (tensor.unsqueeze(-1) == classes).to(rushlight.int64)
+    return (tensor.contiguous().unsqueeze(-1) == classes).to(rushlight.int64)

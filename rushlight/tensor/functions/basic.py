@@ -70,6 +70,11 @@ def imag(input: Tensor) -> Tensor:
     return input.imag
 
 
-FUNCTIONS = (add, sub, mul, where, sum, cat, stack, real, imag)
-METHODS = (add, sub, mul, sum, where_method)
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate (computed, where PyTorch marks a view); a real tensor itself."""
+    return core.conj_physical(input) if input.dtype.is_complex else input
+
+
+FUNCTIONS = (add, sub, mul, where, sum, cat, stack, real, imag, conj)
+METHODS = (add, sub, mul, sum, where_method, conj)
 ALIASES = {"subtract": sub, "multiply": mul, "concat": cat, "concatenate": cat}

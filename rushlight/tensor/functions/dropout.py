@@ -1,7 +1,8 @@
 """Dropout: masks drawn as PyTorch draws them, applied by one row.
 
-In: a tensor, the probability of dropping, whether training. Out: the tensor with elements (or whole channels) dropped.
-Invariant: without training, at p = 0 and for empty tensors nothing is drawn and the tensor itself comes back.
+In: a tensor, the probability of dropping, whether training. Out: the tensor with elements (or
+whole channels) dropped. Invariant: without training, at p = 0 and for empty tensors nothing is
+drawn and the tensor itself comes back.
 """
 
 from __future__ import annotations
@@ -28,12 +29,20 @@ def _mask(input: Tensor, keep: float, whole_channels: bool) -> Tensor:
     if whole_channels:
         if input.ndim < 2:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-        layout = contiguous_layout((*input.shape[:2], *(1,) * (input.ndim - 2)), dtypes.bool_, layout.device)
+        layout = contiguous_layout(
+            (*input.shape[:2], *(1,) * (input.ndim - 2)), dtypes.bool_, layout.device
+        )
     layout = layout_of(layout.shape, layout.strides, 0, dtypes.bool_, layout.device)
-    return drawn(layout, lambda engine, count, type_, contiguous: streams().bernoulli(engine, count, keep), None)
+    return drawn(
+        layout,
+        lambda engine, count, type_, contiguous: streams().bernoulli(engine, count, keep),
+        None,
+    )
 
 
-def _dropped(input: Tensor, p: float, train: bool, whole_channels: bool = False, alpha: bool = False) -> Tensor:
+def _dropped(
+    input: Tensor, p: float, train: bool, whole_channels: bool = False, alpha: bool = False
+) -> Tensor:
     """The result of any kind of dropout; RuntimeError for p outside [0, 1]."""
     if not 0 <= p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -66,7 +75,9 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """dropout that keeps the mean and variance of self-normalising activations, as `torch.alpha_dropout`."""
+    """dropout that keeps the mean and variance of self-normalising activations, as
+    `torch.alpha_dropout`.
+    """
     return _dropped(input, p, train, alpha=True)
 
 

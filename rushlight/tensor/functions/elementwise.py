@@ -1,7 +1,8 @@
-"""Elementwise functions with PyTorch's options: rounding modes, powers of numbers, optional bounds, other names.
+"""Elementwise functions with PyTorch's options: rounding modes, powers of numbers, optional bounds,
+other names.
 
-In: tensors and numbers. Out: tensors. Invariant: every function ends in rows of the op table; what is decided here
-is only which.
+In: tensors and numbers. Out: tensors. Invariant: every function ends in rows of the op table; what
+is decided here is only which.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...base import dtype as dtypes
-from ...ops import arithmetic, comparison, core, elementary, pairs
+from ...ops import arithmetic, comparison, core, elementary, extremes, pairs
 from ...ops.registry import TABLE
 from ..tensor import Tensor
 
@@ -17,9 +18,12 @@ _ROUNDED = {None: core.div, "floor": arithmetic.floor_divide, "trunc": arithmeti
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """input / other; with rounding_mode "floor" or "trunc" the quotient is rounded. Follows `torch.div`.
+    """input / other; with rounding_mode "floor" or "trunc" the quotient is rounded.
 
-    Without a mode integers become floats; with one they stay integers. RuntimeError for another mode.
+    Follows `torch.div`.
+
+    Without a mode integers become floats; with one they stay integers. RuntimeError for another
+    mode.
 
     >>> import rushlight as rl
     >>> rl.div(rl.tensor([7, -7]), 2, rounding_mode="trunc")
@@ -28,7 +32,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     row = _ROUNDED.get(rounding_mode)
     if row is None:
         raise RuntimeError(
-            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
         )
     return row(input, other)
 
@@ -46,8 +51,8 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent; either may be a number. Follows `torch.pow`.
 
-    The powers 2, 3, 1/2, -1/2, -1 and -2 of floats are products and roots. RuntimeError for a negative integer power of
-    integers.
+    The powers 2, 3, 1/2, -1/2, -1 and -2 of floats are products and roots. RuntimeError for a
+    negative integer power of integers.
 
     >>> import rushlight as rl
     >>> rl.pow(rl.tensor([2., 3.]), 2)
@@ -59,11 +64,14 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return arithmetic.pow_fixed(input, float(exponent))
         if kind in ("int", "bool") and isinstance(exponent, int) and exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return arithmetic.pow(input, exponent)
+    made = arithmetic.pow(input, exponent)
+    return made if isinstance(input, Tensor) else made.contiguous()
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
-    """input to the power exponent, computed in float64 (complex128 if either is complex). Follows `torch.float_power`.
+    """input to the power exponent, computed in float64 (complex128 if either is complex).
+
+    Follows `torch.float_power`.
 
     >>> import rushlight as rl
     >>> rl.float_power(rl.tensor([2, 3]), 2)
@@ -82,7 +90,9 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """min(max(x, min), max); bounds are numbers or tensors, at least one is given. Follows `torch.clamp`.
+    """min(max(x, min), max); bounds are numbers or tensors, at least one is given.
+
+    Follows `torch.clamp`.
 
     NaN stays NaN, and `max` wins where min > max. RuntimeError without a bound.
 
@@ -90,17 +100,17 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> rl.clamp(rl.tensor([-2., 0.5, 3.]), 0, 1)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    return arithmetic.clamp(input, min, max)
+    return extremes.clamp(input, min, max)
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """max(x, min). Follows `torch.clamp_min`."""
-    return arithmetic.clamp(input, min, None)
+    return extremes.clamp(input, min, None)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """min(x, max). Follows `torch.clamp_max`."""
-    return arithmetic.clamp(input, None, max)
+    return extremes.clamp(input, None, max)
 
 
 def allclose(

@@ -1,7 +1,8 @@
-"""Linear algebra as people call it: arguments, checks and compositions around the rows of `ops/linalg.py`.
+"""Linear algebra as people call it: arguments, checks and compositions around the rows of
+`ops/linalg.py`.
 
-In: (..., n, m) matrices. Out: factors, solutions, norms. Invariant: `LINALG` lists what `rushlight.linalg` offers; a few of
-them have an older name at the top level too.
+In: (..., n, m) matrices. Out: factors, solutions, norms. Invariant: `LINALG` lists what
+`rushlight.linalg` offers; a few of them have an older name at the top level too.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from ...ops import linalg as rows
 from ...ops import matmul as products
 from ...ops.common import TYPE_NAMES
 from ...ops.linalg import adjoint, require_matrices
+from ...ops.reduction import vector_norm
 from ..creation import empty, eye, zeros
 from ..return_types import named
 from ..tensor import Tensor
 from .matmul import matrix_power, multi_dot, vecdot
 
+# --- inverses and solutions ---------------------------------------------------------------------
 
-# --- inverses and solutions ---------------------------------------------------------------------------------------
 
-
-def inv(A: Tensor) -> Tensor:  # noqa: N803
-    """The inverse of square matrices (..., n, n). LinAlgError where there is none. Follows `torch.linalg.inv`.
+def inv(A: Tensor) -> Tensor:
+    """The inverse of square matrices (..., n, n). LinAlgError where there is none. Follows
+    `torch.linalg.inv`.
 
     >>> import rushlight as rl
     >>> rl.linalg.inv(rl.tensor([[2., 0.], [0., 4.]]))
@@ -40,40 +42,45 @@ def inverse(input: Tensor) -> Tensor:
     return rows.inv(input)
 
 
-def _info(A: Tensor) -> Tensor:  # noqa: N803
+def _info(A: Tensor) -> Tensor:
     return zeros(A.shape[:-2], dtype=dtypes.int32)
 
 
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:  # noqa: N803
-    """(inverse, info); a singular matrix raises when its inverse is used. Follows `torch.linalg.inv_ex`."""
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
+    """(inverse, info); a singular matrix raises when its inverse is used. Follows
+    `torch.linalg.inv_ex`.
+    """
     return named("linalg_inv_ex", "inverse", "info")((rows.inv(A), _info(A)))
 
 
-def _is_vector(A: Tensor, B: Tensor) -> bool:  # noqa: N803
+def _is_vector(A: Tensor, B: Tensor) -> bool:
     return B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
 
 
-def _same_dtype(name: str, A: Tensor, B: Tensor) -> None:  # noqa: N803
+def _same_dtype(name: str, A: Tensor, B: Tensor) -> None:
     if A.dtype is not B.dtype:
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {TYPE_NAMES[A.dtype.name]} and B of type "
+            f"{name}: Expected A and B to have the same dtype, but found A of type "
+            f"{TYPE_NAMES[A.dtype.name]} and B of type "
             f"{TYPE_NAMES[B.dtype.name]} instead"
         )
 
 
-def _require_fit(name: str, A: Tensor, B: Tensor, left: bool) -> None:  # noqa: N803
+def _require_fit(name: str, A: Tensor, B: Tensor, left: bool) -> None:
     if B.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor B must have at least 2 dimensions.")
     if A.shape[-2] != B.shape[-2 if left else -1]:
         equation = "AX = B" if left else "XA = B"
         raise RuntimeError(
-            f"{name}: Incompatible shapes of A and B for the equation {equation} ({A.shape[-2]}x{A.shape[-1]} and "
+            f"{name}: Incompatible shapes of A and B for the equation {equation} "
+            f"({A.shape[-2]}x{A.shape[-1]} and "
             f"{B.shape[-2]}x{B.shape[-1]})"
         )
 
 
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:  # noqa: N803
-    """X with A X = B (X A = B if not left); B may be a vector or a batch of them. Follows `torch.linalg.solve`.
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """X with A X = B (X A = B if not left); B may be a vector or a batch of them. Follows
+    `torch.linalg.solve`.
 
     >>> import rushlight as rl
     >>> rl.linalg.solve(rl.tensor([[2., 0.], [0., 4.]]), rl.tensor([2., 4.]))
@@ -84,7 +91,8 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:  # noqa: N803
     if _is_vector(A, B) and left:
         if B.shape[-1] != A.shape[-1]:
             raise RuntimeError(
-                f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({A.shape[-2]}x{A.shape[-1]} and "
+                "linalg.solve: Incompatible shapes of A and B for the equation AX = B "
+                f"({A.shape[-2]}x{A.shape[-1]} and "
                 f"{B.shape[-1]}x1)"
             )
         return rows.solve_matrix(A, B.unsqueeze(-1)).squeeze(-1)
@@ -95,20 +103,28 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:  # noqa: N803
 
 
 def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False  # noqa: N803
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
-    """X with A X = B (X A = B if not left) for triangular A. Follows `torch.linalg.solve_triangular`."""
+    """X with A X = B (X A = B if not left) for triangular A. Follows
+    `torch.linalg.solve_triangular`.
+    """
     require_matrices("linalg.solve_triangular", A, True)
     _same_dtype("linalg.solve_triangular", A, B)
     _require_fit("linalg.solve_triangular", A, B, left)
     if left:
         return rows.solve_triangular_matrix(A, B, upper, unitriangular)
-    turned = rows.solve_triangular_matrix(A.transpose(-2, -1), B.transpose(-2, -1), not upper, unitriangular)
+    turned = rows.solve_triangular_matrix(
+        A.transpose(-2, -1), B.transpose(-2, -1), not upper, unitriangular
+    )
     return turned.transpose(-2, -1)
 
 
 def triangular_solve(
-    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False  # noqa: N803
+    input: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
 ) -> Any:
     """(solution, a copy of A) of A X = input. Follows `torch.triangular_solve`."""
     matrix = A.transpose(-2, -1) if transpose else A
@@ -117,9 +133,11 @@ def triangular_solve(
 
 
 def pinv(
-    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None  # noqa: N803
+    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
 ) -> Tensor:
-    """The pseudoinverse, from singular values above max(atol, rtol * the largest). Follows `torch.linalg.pinv`."""
+    """The pseudoinverse, from singular values above max(atol, rtol * the largest). Follows
+    `torch.linalg.pinv`.
+    """
     require_matrices("linalg.pinv", A, hermitian)
     rtol = rcond if rtol is None else rtol
     if 0 in A.shape:
@@ -134,7 +152,7 @@ def pinv(
     return products.matmul(adjoint(right) * (kept / (sizes + ~kept)).unsqueeze(-2), adjoint(left))
 
 
-def _cut(A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> Any:  # noqa: N803
+def _cut(A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> Any:
     """The size up to which a singular value counts as zero."""
     absolute = 0.0 if atol is None else atol
     if rtol is None:
@@ -142,7 +160,11 @@ def _cut(A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> Any:  # noqa: N803
         rtol = 0.0 if none_given else dtypes.finfo(A.dtype).eps * max(A.shape[-2:])
     relative = largest * (rtol.unsqueeze(-1) if isinstance(rtol, Tensor) else rtol)
     absolute = absolute.unsqueeze(-1) if isinstance(absolute, Tensor) else absolute
-    return relative.clamp_min(absolute) if not isinstance(absolute, Tensor) else relative.maximum(absolute)
+    return (
+        relative.clamp_min(absolute)
+        if not isinstance(absolute, Tensor)
+        else relative.maximum(absolute)
+    )
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -151,9 +173,11 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 def matrix_rank(
-    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None  # noqa: N803
+    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None
 ) -> Tensor:
-    """The number of singular values above max(atol, rtol * the largest). Follows `torch.linalg.matrix_rank`."""
+    """The number of singular values above max(atol, rtol * the largest). Follows
+    `torch.linalg.matrix_rank`.
+    """
     if tol is not None:
         atol, rtol = tol, 0.0
     sizes = rows.eigh_factors(A, True)[0].abs() if hermitian else svdvals(A)
@@ -162,8 +186,9 @@ def matrix_rank(
     return (sizes > _cut(A, sizes.amax(-1, True), atol, rtol)).sum(-1)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:  # noqa: N803
-    """(solution, residuals, rank, singular values) of min |A X - B|; every driver is the pseudoinverse.
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """(solution, residuals, rank, singular values) of min |A X - B|; every driver is the
+    pseudoinverse.
 
     Follows `torch.linalg.lstsq`.
     """
@@ -176,17 +201,21 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     solution = products.matmul(pinv(A, rtol=rcond), right)
     rank = matrix_rank(A, rtol=rcond)
     residuals = empty(0, dtype=A.dtype.real)
-    if driver != "gelsy" and A.shape[-2] > A.shape[-1] and bool((rank == A.shape[-1]).all()):
+    if (
+        driver not in (None, "gelsy")
+        and A.shape[-2] > A.shape[-1]
+        and bool((rank == A.shape[-1]).all())
+    ):
         residuals = (products.matmul(A, solution) - right).abs().pow(2).sum(-2)
     sizes = svdvals(A) if driver in ("gelsd", "gelss") else empty(0, dtype=A.dtype.real)
     fields = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
     return fields((solution.squeeze(-1) if vector else solution, residuals, rank, sizes))
 
 
-# --- determinants -------------------------------------------------------------------------------------------------
+# --- determinants -------------------------------------------------------------------------------
 
 
-def det(A: Tensor) -> Tensor:  # noqa: N803
+def det(A: Tensor) -> Tensor:
     """The determinant of square matrices. Follows `torch.linalg.det`.
 
     >>> import rushlight as rl
@@ -196,7 +225,7 @@ def det(A: Tensor) -> Tensor:  # noqa: N803
     return rows.det(A)
 
 
-def slogdet(A: Tensor) -> Any:  # noqa: N803
+def slogdet(A: Tensor) -> Any:
     """(sign, log |det|) of square matrices. Follows `torch.linalg.slogdet`."""
     return named("linalg_slogdet", "sign", "logabsdet")(rows.slogdet(A))
 
@@ -207,11 +236,12 @@ def logdet(input: Tensor) -> Tensor:
     return size + sign.log()
 
 
-# --- factors ------------------------------------------------------------------------------------------------------
+# --- factors ------------------------------------------------------------------------------------
 
 
-def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:  # noqa: N803
-    """L with A = L L^H (U with A = U^H U if upper). LinAlgError unless positive-definite. Follows `torch.linalg.cholesky`.
+def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """L with A = L L^H (U with A = U^H U if upper). LinAlgError unless positive-definite. Follows
+    `torch.linalg.cholesky`.
 
     >>> import rushlight as rl
     >>> rl.linalg.cholesky(rl.tensor([[4., 2.], [2., 5.]]))
@@ -230,27 +260,34 @@ def cholesky_top(input: Tensor, upper: bool = False) -> Tensor:
 cholesky_top.__name__ = "cholesky"
 
 
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:  # noqa: N803
-    """(L, info); a matrix that is not positive-definite raises when L is used. Follows `torch.linalg.cholesky_ex`."""
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+    """(L, info); a matrix that is not positive-definite raises when L is used. Follows
+    `torch.linalg.cholesky_ex`.
+    """
     return named("linalg_cholesky_ex", "L", "info")((cholesky(A, upper=upper), _info(A)))
 
 
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:  # noqa: N803
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B, given the Cholesky factor of A. Follows `torch.cholesky_solve`."""
     lower = adjoint(L) if upper else L
     return solve_triangular(adjoint(lower), solve_triangular(lower, B, upper=False), upper=True)
 
 
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:  # noqa: N803
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A, given its Cholesky factor. Follows `torch.cholesky_inverse`."""
     return cholesky_solve(eye(L.shape[-1], dtype=L.dtype), L, upper)
 
 
-def qr(A: Tensor, mode: str = "reduced") -> Any:  # noqa: N803
-    """(Q, R) with A = Q R; mode "reduced", "complete" (square Q) or "r" (Q empty). Follows `torch.linalg.qr`."""
+def qr(A: Tensor, mode: str = "reduced") -> Any:
+    """(Q, R) with A = Q R; mode "reduced", "complete" (square Q) or "r" (Q empty). Follows
+    `torch.linalg.qr`.
+    """
     require_matrices("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', "
+            "or 'complete'"
+        )
     q, r = rows.qr_factors(A, mode == "complete")
     return named("linalg_qr", "Q", "R")((empty(0, dtype=A.dtype) if mode == "r" else q, r))
 
@@ -263,7 +300,7 @@ def qr_top(input: Tensor, some: bool = True) -> Any:
 qr_top.__name__ = "qr"
 
 
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:  # noqa: N803
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """(U, S, V^H) with A = U diag(S) V^H. Follows `torch.linalg.svd`."""
     return named("linalg_svd", "U", "S", "Vh")(rows.svd_factors(A, full_matrices))
 
@@ -277,48 +314,56 @@ def svd_top(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 svd_top.__name__ = "svd"
 
 
-def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:  # noqa: N803
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values in descending order. Follows `torch.linalg.svdvals`."""
     return rows.svd_factors(A, False)[1]
 
 
-def eigh(A: Tensor, UPLO: str = "L") -> Any:  # noqa: N803
-    """(eigenvalues ascending, eigenvectors) of Hermitian matrices; UPLO says which triangle is read. Follows `torch.linalg.eigh`."""
+def eigh(A: Tensor, UPLO: str = "L") -> Any:
+    """(eigenvalues ascending, eigenvectors) of Hermitian matrices; UPLO says which triangle is
+    read. Follows `torch.linalg.eigh`.
+    """
     require_matrices("linalg.eigh", A, True)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return named("linalg_eigh", "eigenvalues", "eigenvectors")(rows.eigh_factors(A, UPLO.upper() == "L"))
+    return named("linalg_eigh", "eigenvalues", "eigenvectors")(
+        rows.eigh_factors(A, UPLO.upper() == "L")
+    )
 
 
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:  # noqa: N803
+def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of Hermitian matrices, ascending. Follows `torch.linalg.eigvalsh`."""
     return eigh(A, UPLO)[0]
 
 
-def eig(A: Tensor) -> Any:  # noqa: N803
+def eig(A: Tensor) -> Any:
     """(eigenvalues, eigenvectors), complex, of square matrices. Follows `torch.linalg.eig`."""
     return named("linalg_eig", "eigenvalues", "eigenvectors")(rows.eig_factors(A))
 
 
-def eigvals(A: Tensor) -> Tensor:  # noqa: N803
+def eigvals(A: Tensor) -> Tensor:
     """The eigenvalues of square matrices, complex, in no order. Follows `torch.linalg.eigvals`."""
     return rows.eig_factors(A)[0]
 
 
-def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:  # noqa: N803
+def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """(L and U in one matrix, row exchanges counted from 1). Follows `torch.linalg.lu_factor`."""
     if not pivot:
-        raise NotImplementedError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
+        raise NotImplementedError(
+            "linalg.lu_factor: LU without pivoting is not implemented on the CPU"
+        )
     return named("linalg_lu_factor", "LU", "pivots")(rows.lu_packed(A))
 
 
-def lu(A: Tensor, *, pivot: bool = True) -> Any:  # noqa: N803
+def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U. Follows `torch.linalg.lu`."""
     packed, pivots = lu_factor(A, pivot=pivot)
     return named("linalg_lu", "P", "L", "U")(lu_unpack(packed, pivots))
 
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:  # noqa: N803
+def lu_unpack(
+    LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
+) -> Any:
     """(P, L, U) from the packed form. Follows `torch.lu_unpack`."""
     m, n = LU_data.shape[-2:]
     k = min(m, n)
@@ -327,26 +372,36 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     permutation = rows.permutation_matrix(LU_pivots, m, LU_data.dtype)
     nothing = empty(0, dtype=LU_data.dtype)
     fields = named("lu_unpack", "P", "L", "U")
-    return fields((permutation if unpack_pivots else nothing, lower if unpack_data else nothing, upper if unpack_data else nothing))
+    return fields(
+        (
+            permutation if unpack_pivots else nothing,
+            lower if unpack_data else nothing,
+            upper if unpack_data else nothing,
+        )
+    )
 
 
-def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:  # noqa: N803
-    """X with A X = B (X A = B if not left), given the LU factors of A. Follows `torch.linalg.lu_solve`."""
+def lu_solve(
+    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
+) -> Tensor:
+    """X with A X = B (X A = B if not left), given the LU factors of A. Follows
+    `torch.linalg.lu_solve`.
+    """
     permutation, lower, upper = lu_unpack(LU, pivots)
     matrix = products.matmul(products.matmul(permutation, lower), upper)
     return solve(rows.adjoint(matrix) if adjoint else matrix, B, left=left)
 
 
-# --- norms and the rest -------------------------------------------------------------------------------------------
+# --- norms and the rest -------------------------------------------------------------------------
 
 
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None  # noqa: A002, N803
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """A norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Follows `torch.linalg.matrix_norm`."""
-    from .reduction import vector_norm
-
-    A = A if dtype is None else A.to(dtype)  # noqa: N806
+    """A norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Follows
+    `torch.linalg.matrix_norm`.
+    """
+    A = A if dtype is None else A.to(dtype)
     row, column = (d % A.ndim for d in dim)
     if ord == "fro":
         return vector_norm(A, 2, (row, column), keepdim)
@@ -367,20 +422,23 @@ def matrix_norm(
 
 
 def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None  # noqa: A002, N803
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
     """A vector or matrix norm, as the order and the dimensions say. Follows `torch.linalg.norm`."""
-    from .reduction import vector_norm
-
     matrices = (dim is None and ord is not None and A.ndim == 2) or isinstance(ord, str)
-    if matrices or (dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None):
+    if matrices or (
+        dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None
+    ):
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if dim is None and ord is not None and A.ndim not in (1, 2):
-        raise RuntimeError("linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got " f"{A.ndim}D.")
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+        raise RuntimeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{A.ndim}D."
+        )
+    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype)
 
 
-def cond(A: Tensor, p: Any = None) -> Tensor:  # noqa: N803
+def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number |A| |A^-1| in a norm (default 2). Follows `torch.linalg.cond`."""
     if p in (None, 2, -2):
         sizes = svdvals(A)
@@ -399,13 +457,16 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """
     if input.shape[dim] != 3 or other.shape[dim] != 3:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and "
+            f"{other.shape[dim]}"
         )
     return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
 
 
 def cross_top(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """`linalg.cross`; without `dim` along the first dimension of length three. Follows `torch.cross`."""
+    """`linalg.cross`; without `dim` along the first dimension of length three. Follows
+    `torch.cross`.
+    """
     if dim is None:
         dim = next((d for d, n in enumerate(input.shape) if n == 3), None)
         if dim is None:
@@ -416,7 +477,7 @@ def cross_top(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 cross_top.__name__ = "cross"
 
 
-def vander(x: Tensor, N: int | None = None) -> Tensor:  # noqa: N803
+def vander(x: Tensor, N: int | None = None) -> Tensor:
     """Powers x^0, x^1, ... x^(N - 1) in a new last dimension. Follows `torch.linalg.vander`."""
     from ..creation import arange
 
@@ -424,34 +485,40 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:  # noqa: N803
     return x.unsqueeze(-1) ** arange(count)
 
 
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:  # noqa: N803
-    """The inverse of A as a map from its last to its first `ind` dimensions. Follows `torch.linalg.tensorinv`."""
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+    """The inverse of A as a map from its last to its first `ind` dimensions. Follows
+    `torch.linalg.tensorinv`.
+    """
     if ind <= 0:
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
     first, last = A.shape[:ind], A.shape[ind:]
     if math.prod(first) != math.prod(last):
         raise RuntimeError(
-            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            "prod(self.shape[:ind]), but got "
             f"{math.prod(last)} != {math.prod(first)}"
         )
     return rows.inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
 
 
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:  # noqa: N803
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B. Follows `torch.linalg.tensorsolve`."""
     if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))  # noqa: N806
+        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
     shape = A.shape[B.ndim :]
     if math.prod(shape) != B.numel() or A.numel() != B.numel() ** 2:
         raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            "prod(self.shape[:other.ndim]), but got "
             f"{list(A.shape)} and {list(B.shape)}"
         )
     return rows.solve_matrix(A.reshape(B.numel(), -1), B.reshape(-1, 1)).reshape(shape)
 
 
-def householder_product(A: Tensor, tau: Tensor) -> Tensor:  # noqa: N803
-    """The first columns of the product of reflections I - tau_i v_i v_i^H. Follows `torch.linalg.householder_product`."""
+def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    """The first columns of the product of reflections I - tau_i v_i v_i^H. Follows
+    `torch.linalg.householder_product`.
+    """
     m, n = A.shape[-2:]
     result = eye(m, n, dtype=A.dtype).expand((*A.shape[:-2], m, n))
     unit = eye(m, n, dtype=A.dtype)
@@ -462,7 +529,7 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:  # noqa: N803
     return result
 
 
-def matrix_exp(A: Tensor) -> Tensor:  # noqa: N803
+def matrix_exp(A: Tensor) -> Tensor:
     """The matrix exponential. Follows `torch.linalg.matrix_exp`."""
     return rows.matrix_exp(A)
 
@@ -472,18 +539,78 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return products.matmul(input, other)
 
 
-def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:  # noqa: N803
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """`torch.diagonal` of the last two dimensions. Follows `torch.linalg.diagonal`."""
     return A.diagonal(offset, dim1, dim2)
 
 
-FUNCTIONS = (inverse, triangular_solve, pinverse, det, slogdet, logdet, cholesky_top, cholesky_solve, cholesky_inverse,
-             qr_top, svd_top, lu_unpack, cross_top)  # fmt: skip
-METHODS = (inverse, triangular_solve, pinverse, det, slogdet, logdet, cholesky_top, cholesky_solve, cholesky_inverse,
-           qr_top, svd_top, cross_top)  # fmt: skip
+FUNCTIONS = (
+    inverse,
+    triangular_solve,
+    pinverse,
+    det,
+    slogdet,
+    logdet,
+    cholesky_top,
+    cholesky_solve,
+    cholesky_inverse,
+    qr_top,
+    svd_top,
+    lu_unpack,
+    cross_top,
+)
+METHODS = (
+    inverse,
+    triangular_solve,
+    pinverse,
+    det,
+    slogdet,
+    logdet,
+    cholesky_top,
+    cholesky_solve,
+    cholesky_inverse,
+    qr_top,
+    svd_top,
+    cross_top,
+)
 LINALG: dict[str, Any] = {
     f.__name__: f
-    for f in (inv, inv_ex, solve, solve_triangular, pinv, matrix_rank, lstsq, det, slogdet, cholesky, cholesky_ex, qr, svd, svdvals,
-              eigh, eigvalsh, eig, eigvals, lu_factor, lu, lu_solve, matrix_norm, norm, cond, cross, vander, tensorinv, tensorsolve,
-              householder_product, matrix_exp, matmul, diagonal, multi_dot, vecdot, matrix_power)
-} | {"LinAlgError": LinAlgError}  # fmt: skip
+    for f in (
+        inv,
+        inv_ex,
+        solve,
+        solve_triangular,
+        pinv,
+        matrix_rank,
+        lstsq,
+        det,
+        slogdet,
+        cholesky,
+        cholesky_ex,
+        qr,
+        svd,
+        svdvals,
+        eigh,
+        eigvalsh,
+        eig,
+        eigvals,
+        lu_factor,
+        lu,
+        lu_solve,
+        matrix_norm,
+        norm,
+        cond,
+        cross,
+        vander,
+        tensorinv,
+        tensorsolve,
+        householder_product,
+        matrix_exp,
+        matmul,
+        diagonal,
+        multi_dot,
+        vecdot,
+        matrix_power,
+        vector_norm,
+    )
+} | {"LinAlgError": LinAlgError}

@@ -1,7 +1,8 @@
-"""Products of tensors beyond one row: Einstein sums, accumulating products, chains, Kronecker and tensor products.
+"""Products of tensors beyond one row: Einstein sums, accumulating products, chains, Kronecker and
+tensor products.
 
-In: tensors of one dtype. Out: tensors. Invariant: whatever is summed over is summed inside one contraction of two operands
-(`ops/matmul.py`); here stand only the choice of operands and labels.
+In: tensors of one dtype. Out: tensors. Invariant: whatever is summed over is summed inside one
+contraction of two operands (`ops/matmul.py`); here stand only the choice of operands and labels.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from ...ops.matmul import LETTERS
 from ..tensor import Tensor
 
 
-def _accumulate(input: Tensor, first: Tensor, second: Tensor, beta: Any, alpha: Any, name: str, equation: str) -> Tensor:
+def _accumulate(
+    input: Tensor, first: Tensor, second: Tensor, beta: Any, alpha: Any, name: str, equation: str
+) -> Tensor:
     """beta * input + alpha * product; an input with beta 0 is not read."""
     sizes = rows.label_sizes(*rows.terms(equation)[:2], first.shape, second.shape)
     shape = [sizes[label] for label in rows.terms(equation)[2]]
@@ -22,7 +25,8 @@ def _accumulate(input: Tensor, first: Tensor, second: Tensor, beta: Any, alpha: 
         input = input.expand(shape)
     if first.dtype is not second.dtype or input.dtype is not first.dtype:
         raise RuntimeError(
-            f"{name}: self, {first.dtype} and {second.dtype} operands must have the same dtype, but got {input.dtype}, "
+            f"{name}: self, {first.dtype} and {second.dtype} operands must have the same dtype, "
+            f"but got {input.dtype}, "
             f"{first.dtype} and {second.dtype}: convert them with .to()"
         )
     return rows.scaled_product(None if beta == 0 else input, first, second, beta, alpha, equation)
@@ -42,17 +46,25 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (mat @ vec), as `torch.addmv`. Shapes: mat (n, m), vec (m), input expandable to (n)."""
-    return _accumulate(input, mat, vec, beta, alpha, "addmv", rows.mv_equation(mat.shape, vec.shape))
+    """beta * input + alpha * (mat @ vec), as `torch.addmv`. Shapes: mat (n, m), vec (m), input
+    expandable to (n).
+    """
+    return _accumulate(
+        input, mat, vec, beta, alpha, "addmv", rows.mv_equation(mat.shape, vec.shape)
+    )
 
 
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2), as `torch.baddbmm`."""
     equation = rows.bmm_equation(batch1.shape, batch2.shape)
     return _accumulate(input, batch1, batch2, beta, alpha, "baddbmm", equation)
 
 
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     """beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch), as `torch.addbmm`."""
     rows.bmm_equation(batch1.shape, batch2.shape)
     return _accumulate(input, batch1, batch2, beta, alpha, "addbmm", "bik,bkj->ij")
@@ -61,7 +73,9 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2), as `torch.addr`."""
     if vec1.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"addr: Expected 1-D arguments vec1 and vec2, but got {vec1.ndim}-D and {vec2.ndim}-D")
+        raise RuntimeError(
+            f"addr: Expected 1-D arguments vec1 and vec2, but got {vec1.ndim}-D and {vec2.ndim}-D"
+        )
     return _accumulate(input, vec1, vec2, beta, alpha, "addr", "i,j->ij")
 
 
@@ -80,7 +94,9 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The sum of products over the last dimension of both, (*, k), (#, k) -> (*, #), as `torch.inner`."""
+    """The sum of products over the last dimension of both, (*, k), (#, k) -> (*, #), as
+    `torch.inner`.
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
@@ -97,27 +113,37 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """The sum of conj(x) * y along one dimension, the others broadcasting, as `torch.linalg.vecdot`."""
+    """The sum of conj(x) * y along one dimension, the others broadcasting, as
+    `torch.linalg.vecdot`.
+    """
     return (rows.conjugate(x) * y).sum(dim)
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices in the cheapest order, as `torch.chain_matmul`."""
-    matrices = tuple(matrices[0]) if len(matrices) == 1 and not isinstance(matrices[0], Tensor) else matrices
+    matrices = (
+        tuple(matrices[0])
+        if len(matrices) == 1 and not isinstance(matrices[0], Tensor)
+        else matrices
+    )
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of two or more matrices in the cheapest order, as `torch.linalg.multi_dot`.
 
-    The first may be a row and the last a column (1-D). The order is found by dynamic programming over the sizes
-    (Cormen, Leiserson, Rivest and Stein, Introduction to Algorithms, 15.2).
+    The first may be a row and the last a column (1-D). The order is found by dynamic programming
+    over the sizes (Cormen, Leiserson, Rivest and Stein, Introduction to Algorithms, 15.2).
     """
     tensors = list(tensors)
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
     first, last = tensors[0], tensors[-1]
-    chain = [first.unsqueeze(0) if first.ndim == 1 else first, *tensors[1:-1], last.unsqueeze(1) if last.ndim == 1 else last]
+    chain = [
+        first.unsqueeze(0) if first.ndim == 1 else first,
+        *tensors[1:-1],
+        last.unsqueeze(1) if last.ndim == 1 else last,
+    ]
     for k, x in enumerate(chain):
         if x.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {k} must be 2D but got {tensors[k].ndim}D")
@@ -142,7 +168,10 @@ def _chain(chain: list[Tensor]) -> Tensor:
     for length in range(1, count):
         for i in range(count - length):
             j = i + length
-            options = [(cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
+            options = [
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            ]
             cost[i][j], split[i][j] = min(options)
 
     def multiply(i: int, j: int) -> Tensor:
@@ -155,9 +184,14 @@ def _chain(chain: list[Tensor]) -> Tensor:
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
-    """The n-th power of square matrices by repeated squaring (negative n: of the inverse), as `torch.matrix_power`."""
+    """The n-th power of square matrices by repeated squaring (negative n: of the inverse), as
+    `torch.matrix_power`.
+    """
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
-        raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {list(input.shape)}")
+        raise RuntimeError(
+            "linalg.matrix_power: A must be batches of square matrices, but they are "
+            f"{list(input.shape)}"
+        )
     if n < 0:
         from .linalg import inv
 
@@ -176,7 +210,9 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: dimension by dimension, input[i] * other[j] at i * len(other) + j, as `torch.kron`."""
+    """The Kronecker product: dimension by dimension, input[i] * other[j] at i * len(other) + j, as
+    `torch.kron`.
+    """
     rank = max(input.ndim, other.ndim)
     a = input.reshape((1,) * (rank - input.ndim) + tuple(input.shape))
     c = other.reshape((1,) * (rank - other.ndim) + tuple(other.shape))
@@ -210,29 +246,38 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: None = None) -> Tensor:
     for i, j in zip(left, right):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size "
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
+                "and second has size "
                 f"{b.shape[j]} in dim {j}"
             )
         labels[1][j] = labels[0][i]
-    kept = [c for c in labels[0] if c not in labels[1]] + [c for c in labels[1] if c not in labels[0]]
-    return rows.product(*_one_dtype("tensordot", a, b), f"{''.join(labels[0])},{''.join(labels[1])}->{''.join(kept)}")
+    kept = [c for c in labels[0] if c not in labels[1]] + [
+        c for c in labels[1] if c not in labels[0]
+    ]
+    return rows.product(
+        *_one_dtype("tensordot", a, b),
+        f"{''.join(labels[0])},{''.join(labels[1])}->{''.join(kept)}",
+    )
 
 
 def _one_dtype(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if a.dtype is not b.dtype:
-        raise RuntimeError(f"{name}: expected both operands to have one dtype, but found {a.dtype} and {b.dtype}")
+        raise RuntimeError(
+            f"{name}: expected both operands to have one dtype, but found {a.dtype} and {b.dtype}"
+        )
     return a, b
 
 
-# --- Einstein sums ------------------------------------------------------------------------------------------------
+# --- Einstein sums ------------------------------------------------------------------------------
 
 
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """The Einstein sum of tensors, as `torch.einsum`.
 
-    equation: subscripts such as "bij,bjk->bik" (`...` stands for broadcast dimensions; without `->` the labels that
-    occur once follow in alphabetical order), or operands and lists of dimension numbers in turn, the result's last.
-    Operands are multiplied from left to right, each pair in one contraction. Errors: RuntimeError naming the operand and the label.
+    equation: subscripts such as "bij,bjk->bik" (`...` stands for broadcast dimensions; without `->`
+    the labels that occur once follow in alphabetical order), or operands and lists of dimension
+    numbers in turn, the result's last. Operands are multiplied from left to right, each pair in one
+    contraction. Errors: RuntimeError naming the operand and the label.
 
     >>> import rushlight as rl
     >>> rl.einsum("ij,ij->i", rl.ones(2, 3), rl.ones(2, 3))
@@ -250,7 +295,9 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         later = set(result).union(*(labels_ for _, labels_ in tensors[k:]))
         kept = "".join(c for c in dict.fromkeys(labels + facing) if c in later)
         kept = result if k == len(tensors) else kept
-        current = rows.product(*_one_dtype("einsum()", current, other), f"{labels},{facing}->{kept}")
+        current = rows.product(
+            *_one_dtype("einsum()", current, other), f"{labels},{facing}->{kept}"
+        )
         labels = kept
     summed = [d for d, label in enumerate(labels) if label not in result]
     if summed:
@@ -265,7 +312,9 @@ def _from_lists(arguments: tuple) -> tuple[str, tuple]:
     def text(numbers: Sequence[Any]) -> str:
         for n in numbers:
             if n is not Ellipsis and not 0 <= n < 52:
-                raise RuntimeError(f"einsum(): subscripts in sublist format must be in range [0, 52), but got {n}")
+                raise RuntimeError(
+                    f"einsum(): subscripts in sublist format must be in range [0, 52), but got {n}"
+                )
         return "".join("..." if n is Ellipsis else LETTERS[n] for n in numbers)
 
     pairs = len(arguments) // 2
@@ -282,19 +331,24 @@ def _subscripts(equation: str, operands: Sequence[Tensor]) -> tuple[list[str], s
     if len(inputs) != len(operands):
         few = len(inputs) > len(operands)
         raise RuntimeError(
-            f"einsum(): {'fewer' if few else 'more'} operands were provided than specified in the equation"
+            f"einsum(): {'fewer' if few else 'more'} operands were provided than specified in the "
+            "equation"
         )
     for k, (term, x) in enumerate(zip(inputs, operands)):
         _check_term(term, k, x)
     widest = max(x.ndim - len(t.replace("...", "")) for t, x in zip(inputs, operands))
-    spread = "".join(chr(0x3B1 + k) for k in range(max(widest, 0)))  # Greek: no letter that a user can name
+    spread = "".join(
+        chr(0x3B1 + k) for k in range(max(widest, 0))
+    )  # Greek: no letter that a user can name
     spelt = []
     for term, x in zip(inputs, operands):
         width = x.ndim - len(term.replace("...", ""))
         spelt.append(term.replace("...", spread[len(spread) - width :]))
     if not arrow:
         every = "".join(inputs).replace(".", "")
-        right = "..." * ("..." in left) + "".join(sorted(c for c in set(every) if every.count(c) == 1))
+        right = "..." * ("..." in left) + "".join(
+            sorted(c for c in set(every) if every.count(c) == 1)
+        )
     _check_result(right, inputs)
     used = "..." in left
     return spelt, right.replace("...", spread if used else "")
@@ -307,12 +361,14 @@ def _check_term(term: str, k: int, x: Tensor) -> None:
     for place, c in enumerate(letters):
         if not (c.isascii() and c.isalpha()):
             raise RuntimeError(
-                f"einsum(): invalid subscript given at index {place} in the equation string, subscripts must be in [a-zA-Z]"
+                f"einsum(): invalid subscript given at index {place} in the equation string, "
+                "subscripts must be in [a-zA-Z]"
             )
     if len(letters) > x.ndim or (len(letters) < x.ndim and letters == term):
         end = " and no ellipsis was given" if letters == term else ""
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({len(letters)}) does not match the number of dimensions "
+            f"einsum(): the number of subscripts in the equation ({len(letters)}) does not match "
+            "the number of dimensions "
             f"({x.ndim}) for operand {k}{end}"
         )
 
@@ -321,10 +377,13 @@ def _check_result(right: str, inputs: list[str]) -> None:
     letters = right.replace("...", "", 1)
     for c in letters:
         if letters.count(c) > 1:
-            raise RuntimeError(f"einsum(): output subscript {c} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {c} appears more than once in the output"
+            )
         if not any(c in term for term in inputs):
             raise RuntimeError(
-                f"einsum(): output subscript {c} does not appear in the equation for any input operand"
+                f"einsum(): output subscript {c} does not appear in the equation for any input "
+                "operand"
             )
 
 
@@ -338,7 +397,8 @@ def _diagonals(x: Tensor, labels: str, operand: int) -> tuple[Tensor, str]:
             continue
         if x.shape[k] != x.shape[again]:
             raise RuntimeError(
-                f"einsum(): subscript {labels[k]} is repeated for operand {operand} but the sizes don't match, "
+                f"einsum(): subscript {labels[k]} is repeated for operand {operand} but the sizes "
+                "don't match, "
                 f"{x.shape[again]} != {x.shape[k]}"
             )
         x = x.diagonal(0, k, again).movedim(-1, k)
@@ -353,14 +413,25 @@ def _check_sizes(tensors: list[tuple[Tensor, str]]) -> None:
             have = seen.get(label, 1)
             if have != 1 and extent not in (1, have):
                 raise RuntimeError(
-                    f"einsum(): subscript {label} has size {extent} for operand {k} which does not broadcast with "
+                    f"einsum(): subscript {label} has size {extent} for operand {k} which does not "
+                    "broadcast with "
                     f"previously seen size {have}"
                 )
             seen[label] = max(have, extent) if 0 not in (have, extent) else 0
 
 
 _ACCUMULATING = (addmm, addmv, baddbmm, addbmm, addr)
-FUNCTIONS = (*_ACCUMULATING, outer, inner, vdot, chain_matmul, matrix_power, kron, tensordot, einsum)
+FUNCTIONS = (
+    *_ACCUMULATING,
+    outer,
+    inner,
+    vdot,
+    chain_matmul,
+    matrix_power,
+    kron,
+    tensordot,
+    einsum,
+)
 METHODS = (*_ACCUMULATING, outer, inner, vdot, matrix_power, kron)
 ALIASES = {"ger": outer}
 IN_PLACE = tuple(function.__name__ for function in _ACCUMULATING)

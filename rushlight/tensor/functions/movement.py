@@ -1,7 +1,8 @@
-"""Rearrangements made of views and a few rows: flips, repeats, diagonals, grids, stacks and splits by direction.
+"""Rearrangements made of views and a few rows: flips, repeats, diagonals, grids, stacks and splits
+by direction.
 
-In: tensors. Out: tensors. Invariant: what PyTorch returns as a view is a view here (grids, splits, broadcasts); the rest
-has memory of its own.
+In: tensors. Out: tensors. Invariant: what PyTorch returns as a view is a view here (grids, splits,
+broadcasts); the rest has memory of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..tensor import Tensor
 from ..values import window
 from ..views import sizes, split
 
-# --- flips and repeats ------------------------------------------------------------------------------------------------
+# --- flips and repeats ----------------------------------------------------------------------------
 
 
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
@@ -60,7 +61,8 @@ def flipud(input: Tensor) -> Tensor:
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """k quarter turns in the plane of two dimensions, from the first towards the second, as `torch.rot90`.
+    """k quarter turns in the plane of two dimensions, from the first towards the second, as
+    `torch.rot90`.
 
     >>> import rushlight as rl
     >>> rl.rot90(rl.tensor([[1, 2], [3, 4]]))
@@ -73,10 +75,12 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     first, second = (normalize_axis(d, input.ndim) for d in dims)
     if first == second:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     turns = k % 4
     if turns == 0:
-        return core.clone(input)
+        return core.clone(input).contiguous()
     if turns == 2:
         return movement.flip(input, (first, second))
     return movement.flip(input, (second if turns == 1 else first,)).transpose(first, second)
@@ -99,8 +103,11 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return movement.repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each element repeated in its place, a number of times for all or one for each, as `torch.repeat_interleave`.
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element repeated in its place, a number of times for all or one for each, as
+    `torch.repeat_interleave`.
 
     >>> import rushlight as rl
     >>> rl.repeat_interleave(rl.tensor([1, 2]), 2)
@@ -116,7 +123,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
             raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
         if repeats.shape[0] != x.shape[axis]:
             raise RuntimeError(
-                f"repeats must have the same size as input along dim, but got repeats.size(0) = {repeats.shape[0]} and "
+                "repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{repeats.shape[0]} and "
                 f"input.size({axis}) = {x.shape[axis]}"
             )
         counts = window(repeats)
@@ -129,28 +137,51 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         raise RuntimeError("Repeats must be non-negative")
     shape = list(x.shape)
     wide = x.unsqueeze(axis + 1).expand([*shape[: axis + 1], count, *shape[axis + 1 :]])
-    return core.clone(wide).reshape([*shape[:axis], shape[axis] * count, *shape[axis + 1 :]])
+    return (
+        core.clone(wide)
+        .contiguous()
+        .reshape([*shape[:axis], shape[axis] * count, *shape[axis + 1 :]])
+    )
 
 
-# --- triangles and diagonals --------------------------------------------------------------------------------------------
+# --- triangles and diagonals ----------------------------------------------------------------------
 
 
-def _triangle_indices(function: Callable, row: int, col: int, offset: int, type_: dtype, device: Any) -> Tensor:
+def _triangle_indices(
+    function: Callable, row: int, col: int, offset: int, type_: dtype, device: Any
+) -> Tensor:
     return from_array(np.stack(function(row, offset, col)), type_, device_of(device))
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64, device: Any = "cpu", **ignored: Any) -> Tensor:
+def tril_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: dtype = dtypes.int64,
+    device: Any = "cpu",
+    **ignored: Any,
+) -> Tensor:
     """The (row, column) indices of a lower triangle as a 2 x n tensor, as `torch.tril_indices`."""
     return _triangle_indices(np.tril_indices, row, col, offset, dtype, device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: dtype = dtypes.int64, device: Any = "cpu", **ignored: Any) -> Tensor:
+def triu_indices(
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: dtype = dtypes.int64,
+    device: Any = "cpu",
+    **ignored: Any,
+) -> Tensor:
     """The (row, column) indices of an upper triangle as a 2 x n tensor, as `torch.triu_indices`."""
     return _triangle_indices(np.triu_indices, row, col, offset, dtype, device)
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """A vector as the diagonal of a matrix; the diagonal of a matrix as a vector. Follows `torch.diag`.
+    """A vector as the diagonal of a matrix; the diagonal of a matrix as a vector. Follows
+    `torch.diag`.
 
     >>> import rushlight as rl
     >>> rl.diag(rl.tensor([1, 2]))
@@ -170,7 +201,8 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
-    """Matrices (vectors as rows, scalars as 1 x 1) along the diagonal of a matrix of zeros, as `torch.block_diag`.
+    """Matrices (vectors as rows, scalars as 1 x 1) along the diagonal of a matrix of zeros, as
+    `torch.block_diag`.
 
     >>> import rushlight as rl
     >>> rl.block_diag(rl.tensor([[1]]), rl.tensor([2, 3]))
@@ -182,9 +214,16 @@ def block_diag(*tensors: Tensor) -> Tensor:
     blocks = [atleast_2d(x) for x in tensors]
     for number, x in enumerate(blocks):
         if x.ndim > 2:
-            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {number} has {x.ndim} dimensions")
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {number} "
+                f"has {x.ndim} dimensions"
+            )
     kind = result_dtype([(x.dtype, 2) for x in blocks]) if blocks else None
-    result = zeros(sum(x.shape[0] for x in blocks), sum(x.shape[1] for x in blocks) if blocks else 0, dtype=kind)
+    result = zeros(
+        sum(x.shape[0] for x in blocks),
+        sum(x.shape[1] for x in blocks) if blocks else 0,
+        dtype=kind,
+    )
     row = column = 0
     for x in blocks:
         result[row : row + x.shape[0], column : column + x.shape[1]] = x
@@ -192,12 +231,16 @@ def block_diag(*tensors: Tensor) -> Tensor:
     return result if blocks else result.reshape(1, 0)
 
 
-# --- grids ----------------------------------------------------------------------------------------------------------------
+# --- grids ----------------------------------------------------------------------------------------
 
 
 def _several(tensors: tuple) -> list[Tensor]:
     """Tensors given as arguments or as one sequence."""
-    return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    return (
+        list(tensors[0])
+        if len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
+        else list(tensors)
+    )
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -224,18 +267,28 @@ def meshgrid(*tensors: Tensor, indexing: str | None = None) -> tuple[Tensor, ...
         import warnings
 
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
+            "argument.",
+            stacklevel=2,
         )
     if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+        raise RuntimeError(
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
     for x in found:
         if x.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x.shape)}")
+            raise RuntimeError(
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                f"{list(x.shape)}"
+            )
     swapped = indexing == "xy" and len(found) > 1
     if swapped:
         found[:2] = found[1], found[0]
     shape = [x.numel() for x in found]
-    grids = [x.reshape([-1 if d == k else 1 for d in range(len(found))]).expand(shape) for k, x in enumerate(found)]
+    grids = [
+        x.reshape([-1 if d == k else 1 for d in range(len(found))]).expand(shape)
+        for k, x in enumerate(found)
+    ]
     if swapped:
         grids[:2] = grids[1], grids[0]
     return tuple(grids)
@@ -272,7 +325,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return indexing.index(input, [from_array(rows, dtypes.int64)], (0,), 0) if r else input[:0]
 
 
-# --- stacks and splits by direction ---------------------------------------------------------------------------------
+# --- stacks and splits by direction ---------------------------------------------------------------
 
 
 def _each(function: Callable) -> Callable:
@@ -306,7 +359,9 @@ def atleast_3d(x: Tensor) -> Tensor:
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors side by side: along the second dimension, vectors along the first, as `torch.hstack`."""
+    """Tensors side by side: along the second dimension, vectors along the first, as
+    `torch.hstack`.
+    """
     found = [atleast_1d(x) for x in tensors]
     if not found:
         raise RuntimeError("hstack expects a non-empty TensorList")
@@ -342,7 +397,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
     if not input.ndim:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     axis = normalize_axis(dim, input.ndim)
     extent = input.shape[axis]
     if isinstance(indices_or_sections, Tensor):
@@ -361,11 +418,19 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 def _split_along(name: str, least: int, direction: Callable[[int], int]) -> Callable:
     def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
         if input.ndim < least:
-            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} dimensions!")
-        axis = direction(input.ndim)
-        if isinstance(indices_or_sections, int) and indices_or_sections and input.shape[axis] % indices_or_sections:
             raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {input.shape[axis]} "
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
+                f"with {input.ndim} dimensions!"
+            )
+        axis = direction(input.ndim)
+        if (
+            isinstance(indices_or_sections, int)
+            and indices_or_sections
+            and input.shape[axis] % indices_or_sections
+        ):
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {axis}, but the size of the "
+                f"dimension {input.shape[axis]} "
                 f"is not divisible by the split_size {indices_or_sections}!"
             )
         return tensor_split(input, indices_or_sections, axis)
@@ -381,14 +446,56 @@ dsplit = _split_along("dsplit", 3, lambda ndim: 2)
 
 
 def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
-    """Positions in a flat row-major tensor as indices of each dimension, as `torch.unravel_index`."""
+    """Positions in a flat tensor as indices of each dimension, as `torch.unravel_index`."""
     extents = sizes((shape,))
     strides = [prod(extents[k + 1 :]) for k in range(len(extents))]
-    return core.stack([(indices // stride) % extent for stride, extent in zip(strides, extents)], -1).unbind(-1)
+    return core.stack(
+        [(indices // stride) % extent for stride, extent in zip(strides, extents)], -1
+    ).unbind(-1)
 
 
-FUNCTIONS = (flip, fliplr, flipud, rot90, tile, repeat_interleave, tril_indices, triu_indices, diag, diagflat, block_diag,
-             broadcast_tensors, meshgrid, cartesian_prod, combinations, atleast_1d, atleast_2d, atleast_3d, hstack, vstack,
-             dstack, column_stack, tensor_split, hsplit, vsplit, dsplit, unravel_index)  # fmt: skip
-METHODS = (flip, fliplr, flipud, rot90, repeat, tile, repeat_interleave, diag, diagflat, tensor_split, hsplit, vsplit, dsplit)
+FUNCTIONS = (
+    flip,
+    fliplr,
+    flipud,
+    rot90,
+    tile,
+    repeat_interleave,
+    tril_indices,
+    triu_indices,
+    diag,
+    diagflat,
+    block_diag,
+    broadcast_tensors,
+    meshgrid,
+    cartesian_prod,
+    combinations,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    hstack,
+    vstack,
+    dstack,
+    column_stack,
+    tensor_split,
+    hsplit,
+    vsplit,
+    dsplit,
+    unravel_index,
+)
+METHODS = (
+    flip,
+    fliplr,
+    flipud,
+    rot90,
+    repeat,
+    tile,
+    repeat_interleave,
+    diag,
+    diagflat,
+    tensor_split,
+    hsplit,
+    vsplit,
+    dsplit,
+)
 ALIASES = {"row_stack": vstack}

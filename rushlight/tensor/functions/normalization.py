@@ -1,7 +1,9 @@
-"""Normalisation as PyTorch's functions: shape checks, views of the input, and the update of running statistics.
+"""Normalisation as PyTorch's functions: shape checks, views of the input, and the update of running
+statistics.
 
-In: activations, scale, shift and perhaps running statistics. Out: activations of the same shape and dtype. Invariant:
-running statistics are overwritten in place, off the tape, and only while training.
+In: activations, scale, shift and perhaps running statistics. Out: activations of the same shape and
+dtype. Invariant: running statistics are overwritten in place, off the tape, and only while
+training.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ def batch_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel (dimension 1) of (N, C, ...).
 
-    While training, mean and variance are the batch's, and the running ones (the variance unbiased) move towards them
-    by `momentum`; otherwise the running ones are used. RuntimeError where a tensor has not C elements.
-    Ioffe and Szegedy, arXiv 1502.03167; follows `torch.batch_norm`.
+    While training, mean and variance are the batch's, and the running ones (the variance unbiased)
+    move towards them by `momentum`; otherwise the running ones are used. RuntimeError where a
+    tensor has not C elements. Ioffe and Szegedy, arXiv 1502.03167; follows `torch.batch_norm`.
 
     >>> import rushlight as rl
     >>> rl.batch_norm(rl.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 0.0)
@@ -77,8 +79,9 @@ def instance_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each sample and channel of (N, C, ...).
 
-    With `use_input_stats` the statistics are the sample's, and the running ones move towards their mean over the
-    samples; otherwise the running ones are used. Ulyanov et al., arXiv 1607.08022; follows `torch.instance_norm`.
+    With `use_input_stats` the statistics are the sample's, and the running ones move towards their
+    mean over the samples; otherwise the running ones are used. Ulyanov et al., arXiv 1607.08022;
+    follows `torch.instance_norm`.
 
     >>> import rushlight as rl
     >>> rl.instance_norm(rl.tensor([[[1., 3.]]]), None, None, None, None, True, 0.1, 0.0)
@@ -92,7 +95,8 @@ def instance_norm(
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)
     if input.ndim < 2:
         raise RuntimeError(
-            f"instance_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}"
+            "instance_norm: expected at least 2 dimensions (N, C), but got shape "
+            f"{list(input.shape)}"
         )
     _check_lengths(
         input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
@@ -115,22 +119,27 @@ def instance_norm(
 def _trailing(
     name: str, input: Tensor, normalized_shape: Sequence[int], **parameters: Tensor | None
 ) -> tuple[int, int]:
-    """How many rows of how many elements are normalised; PyTorch's errors for shapes that do not fit."""
+    """How many rows of how many elements are normalised; PyTorch's errors for shapes that do not
+    fit.
+    """
     wanted = [normalized_shape] if isinstance(normalized_shape, int) else list(normalized_shape)
     if not wanted:
         raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+            "one element, but got "
             f"normalized_shape = {wanted}"
         )
     for role, tensor in parameters.items():
         if tensor is not None and list(tensor.shape) != wanted:
             raise RuntimeError(
-                f"Expected {role} to be of same shape as normalized_shape, but got {role} of shape {list(tensor.shape)} "
+                f"Expected {role} to be of same shape as normalized_shape, but got {role} of "
+                f"shape {list(tensor.shape)} "
                 f"and normalized_shape = {wanted}"
             )
     if list(input.shape[-len(wanted) :]) != wanted:
         raise RuntimeError(
-            f"Given normalized_shape={wanted}, expected input with shape [*, {', '.join(map(str, wanted))}], but got "
+            f"Given normalized_shape={wanted}, expected input with shape [*, "
+            f"{', '.join(map(str, wanted))}], but got "
             f"input of size{list(input.shape)}"
         )
     size = math.prod(wanted)
@@ -145,7 +154,8 @@ def layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias over the trailing dimensions of `normalized_shape`.
+    """(x - mean) / sqrt(var + eps) * weight + bias over the trailing dimensions of
+    `normalized_shape`.
 
     RuntimeError where the input does not end in that shape, or weight or bias have not that shape.
     Ba et al., arXiv 1607.06450; follows `torch.nn.functional.layer_norm`.
@@ -166,8 +176,8 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the trailing dimensions of `normalized_shape`.
 
-    eps None is the machine epsilon of the precision computed in. Zhang and Sennrich, arXiv 1910.07467; follows
-    `torch.nn.functional.rms_norm`.
+    eps None is the machine epsilon of the precision computed in. Zhang and Sennrich, arXiv
+    1910.07467; follows `torch.nn.functional.rms_norm`.
 
     >>> import rushlight as rl
     >>> rl.rms_norm(rl.tensor([3., 4.]), (2,))
@@ -187,10 +197,11 @@ def group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias for each sample and group of channels of (N, C, ...).
+    """(x - mean) / sqrt(var + eps) * weight + bias for each sample and group of channels of (N, C,
+    ...).
 
-    RuntimeError where the groups do not divide the channels, or weight or bias have not one value a channel.
-    Wu and He, arXiv 1803.08494; follows `torch.nn.functional.group_norm`.
+    RuntimeError where the groups do not divide the channels, or weight or bias have not one value a
+    channel. Wu and He, arXiv 1803.08494; follows `torch.nn.functional.group_norm`.
 
     >>> import rushlight as rl
     >>> rl.group_norm(rl.tensor([[1., 3., 2., 6.]]), 2, eps=0.0)
@@ -203,13 +214,15 @@ def group_norm(
     batch, channels = input.shape[:2]
     if num_groups <= 0 or channels % num_groups:
         raise RuntimeError(
-            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            "shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
     for role, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tuple(tensor.shape) != (channels,):
             raise RuntimeError(
-                f"Expected {role} to be a vector of size equal to the number of channels in input, but got {role} of "
+                f"Expected {role} to be a vector of size equal to the number of channels in "
+                f"input, but got {role} of "
                 f"shape {list(tensor.shape)} and input of shape {list(input.shape)}"
             )
     width = channels // num_groups

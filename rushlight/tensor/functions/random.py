@@ -1,7 +1,8 @@
 """Random tensors: new ones, and tensors filled in place.
 
-In: sizes, distributions, a generator (the default one if none is given). Out: tensors with, for a seed, PyTorch's
-numbers. Invariant: every draw happens at its call, in program order (tensor/drawing.py).
+In: sizes, distributions, a generator (the default one if none is given). Out: tensors with, for a
+seed, PyTorch's numbers. Invariant: every draw happens at its call, in program order
+(tensor/drawing.py).
 """
 
 from __future__ import annotations
@@ -29,19 +30,25 @@ if TYPE_CHECKING:
 _SQRT_HALF = math.sqrt(0.5)
 
 
-# --- how each distribution is drawn ---------------------------------------------------------------------------------
+# --- how each distribution is drawn ---------------------------------------------------------------
 
 
 def _uniform(low: float, high: float) -> Draw:
-    return lambda engine, count, type_, contiguous: streams().uniform(engine, count, type_, low, high)
+    return lambda engine, count, type_, contiguous: streams().uniform(
+        engine, count, type_, low, high
+    )
 
 
 def _normal(mean: float, std: float) -> Draw:
-    return lambda engine, count, type_, contiguous: streams().normal(engine, count, type_, mean, std, contiguous=contiguous)
+    return lambda engine, count, type_, contiguous: streams().normal(
+        engine, count, type_, mean, std, contiguous=contiguous
+    )
 
 
 def _integers(low: int, high: int) -> Draw:
-    return lambda engine, count, type_, contiguous: streams().random_int(engine, count, low, high, type_)
+    return lambda engine, count, type_, contiguous: streams().random_int(
+        engine, count, low, high, type_
+    )
 
 
 def _coins(probability: Any) -> Draw:
@@ -53,11 +60,13 @@ def _standard_normal(type_: dtype) -> Draw:
     return _normal(0.0, _SQRT_HALF if type_.is_complex else 1.0)
 
 
-# --- new tensors ------------------------------------------------------------------------------------------------------
+# --- new tensors ----------------------------------------------------------------------------------
 
 
 def _made(size: tuple, options: dict, draw: Any, default: dtype | None = None) -> Tensor:
-    """A tensor of the size and options of a creation function; with out=, that tensor resized and filled."""
+    """A tensor of the size and options of a creation function; with out=, that tensor resized and
+    filled.
+    """
     options = dict(options)
     size = (options.pop("size"),) if "size" in options else size
     unknown = set(options) - _OPTIONS
@@ -68,15 +77,28 @@ def _made(size: tuple, options: dict, draw: Any, default: dtype | None = None) -
         shape = sizes(size)
         target = out if tuple(out.shape) == shape else out.resize_(shape)
         return draw_into(target, draw(target.dtype), generator)
-    layout = _layout_for(size, options.get("dtype") or default, options.get("device"), options.get("memory_format"))
+    layout = _layout_for(
+        size, options.get("dtype") or default, options.get("device"), options.get("memory_format")
+    )
     return drawn(layout, draw(layout.dtype), generator, options.get("requires_grad", False))
 
 
-_OPTIONS = {"generator", "out", "dtype", "layout", "device", "requires_grad", "pin_memory", "memory_format", "names"}
+_OPTIONS = {
+    "generator",
+    "out",
+    "dtype",
+    "layout",
+    "device",
+    "requires_grad",
+    "pin_memory",
+    "memory_format",
+    "names",
+}
 
 
 def rand(*size: Any, **options: Any) -> Tensor:
-    """Numbers uniform on [0, 1), as `torch.rand`; options: generator, dtype, device, requires_grad, out.
+    """Numbers uniform on [0, 1), as `torch.rand`; options: generator, dtype, device,
+    requires_grad, out.
 
     >>> import rushlight as rl
     >>> rl.rand(2, generator=rl.Generator().manual_seed(0))
@@ -112,7 +134,8 @@ def _bounds(name: str, numbers: tuple, options: dict) -> tuple[int, int, tuple]:
 
 
 def randint(*args: Any, **options: Any) -> Tensor:
-    """randint(low=0, high, size): integers of [low, high) (int64 unless stated), as `torch.randint`.
+    """randint(low=0, high, size): integers of [low, high) (int64 unless stated), as
+    `torch.randint`.
 
     >>> import rushlight as rl
     >>> rl.randint(10, (5,), generator=rl.Generator().manual_seed(0))
@@ -120,7 +143,9 @@ def randint(*args: Any, **options: Any) -> Tensor:
     """
     low, high, size = _bounds("randint", args, options)
     if "size" not in options and (len(size) != 1 or isinstance(size[0], int)):
-        raise TypeError("randint(): argument 'size' must be tuple of ints: randint(low, high, (2, 3))")
+        raise TypeError(
+            "randint(): argument 'size' must be tuple of ints: randint(low, high, (2, 3))"
+        )
     return _made(size, options, lambda type_: _integers(low, high), dtypes.int64)
 
 
@@ -143,7 +168,9 @@ def randperm(n: int, **options: Any) -> Tensor:
 
 def _made_like(input: Tensor, options: dict, draw: Any) -> Tensor:
     layout = _like(input, options.get("dtype"), options.get("device"), options.get("memory_format"))
-    return drawn(layout, draw(layout.dtype), options.get("generator"), options.get("requires_grad", False))
+    return drawn(
+        layout, draw(layout.dtype), options.get("generator"), options.get("requires_grad", False)
+    )
 
 
 def rand_like(input: Tensor, **options: Any) -> Tensor:
@@ -152,30 +179,47 @@ def rand_like(input: Tensor, **options: Any) -> Tensor:
 
 
 def randn_like(input: Tensor, **options: Any) -> Tensor:
-    """randn in the shape, dtype and order of dimensions of another tensor, as `torch.randn_like`."""
+    """randn in the shape, dtype and order of dimensions of another, as `torch.randn_like`."""
     return _made_like(input, options, _standard_normal)
 
 
 def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    """randint in the shape, dtype and order of dimensions of another tensor, as `torch.randint_like`."""
+    """randint in the shape, dtype and order of dimensions of another tensor, as
+    `torch.randint_like`.
+    """
     low, high, _ = _bounds("randint_like", args, options)
     return _made_like(input, options, lambda type_: _integers(low, high))
 
 
-# --- in place ---------------------------------------------------------------------------------------------------------
+# --- in place -------------------------------------------------------------------------------------
 
 
-def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None, **bounds: float) -> Tensor:
-    """Fill with numbers uniform on [from, to), as `torch.Tensor.uniform_` (keywords `from` and `to`)."""
+def uniform_(
+    self: Tensor,
+    from_: float = 0.0,
+    to: float = 1.0,
+    *,
+    generator: Generator | None = None,
+    **bounds: float,
+) -> Tensor:
+    """Fill with numbers uniform on [from, to), as `torch.Tensor.uniform_` (keywords `from` and
+    `to`).
+    """
     low = float(number(bounds.get("from", from_)))
     high = float(number(to))
     if low > high:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
+        )
     return draw_into(self, _uniform(low, high), generator)
 
 
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill with normal numbers, as `torch.Tensor.normal_`; of complex ones both parts have variance std^2 / 2."""
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers, as `torch.Tensor.normal_`; of complex ones both parts have
+    variance std^2 / 2.
+    """
     mean, std = number(mean), float(number(std))
     if self.dtype.is_complex:
         std *= _SQRT_HALF
@@ -183,28 +227,50 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
-    """Fill with integers: of the whole dtype, of [0, to), or of [from, to), as `torch.Tensor.random_`."""
+    """Fill with integers: of the whole dtype, of [0, to), or of [from, to), as
+    `torch.Tensor.random_`.
+    """
     low, high = named.get("from"), named.get("to")
     if len(bounds) == 2:
         low, high = bounds
     elif bounds:
         high = bounds[0]
     if low is None and high is None:
-        return draw_into(self, lambda engine, count, type_, contiguous: streams().random_default(engine, count, type_), generator)
+        return draw_into(
+            self,
+            lambda engine, count, type_, contiguous: streams().random_default(engine, count, type_),
+            generator,
+        )
     low = 0 if low is None else int(number(low))
     if high is not None:
         return draw_into(self, _integers(low, int(number(high))), generator)
     if low == -(1 << 63):
-        return draw_into(self, lambda engine, count, type_, contiguous: streams().random_full_range(engine, count, type_), generator)
-    return draw_into(self, lambda engine, count, type_, contiguous: streams().random_from(engine, count, low, type_), generator)
+        return draw_into(
+            self,
+            lambda engine, count, type_, contiguous: streams().random_full_range(
+                engine, count, type_
+            ),
+            generator,
+        )
+    return draw_into(
+        self,
+        lambda engine, count, type_, contiguous: streams().random_from(engine, count, low, type_),
+        generator,
+    )
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with 1 with probability p (a number, or a tensor that broadcasts), else 0, as `torch.Tensor.bernoulli_`."""
+    """Fill with 1 with probability p (a number, or a tensor that broadcasts), else 0, as
+    `torch.Tensor.bernoulli_`.
+    """
     if isinstance(p, Tensor) and (p.ndim or p.dtype.is_floating_point):
         if not p.dtype.is_floating_point:
-            raise RuntimeError(f"expected probabilities tensor to have floating type, got {p.dtype.name}")
-        chances = streams().arithmetic.from_storage(_strided_like(p.detach().expand(self.shape), self._layout), p.dtype)
+            raise RuntimeError(
+                f"expected probabilities tensor to have floating type, got {p.dtype.name}"
+            )
+        chances = streams().arithmetic.from_storage(
+            _strided_like(p.detach().expand(self.shape), self._layout), p.dtype
+        )
         return draw_into(self, _coins(chances), generator)
     return draw_into(self, _coins(float(number(p))), generator)
 
@@ -218,32 +284,57 @@ def _strided_like(p: Tensor, layout: Layout) -> np.ndarray:
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density lambd exp(-lambd x), as `torch.Tensor.exponential_`."""
     rate = float(number(lambd))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams().exponential(engine, count, type_, rate), generator)
+    return draw_into(
+        self,
+        lambda engine, count, type_, contiguous: streams().exponential(engine, count, type_, rate),
+        generator,
+    )
 
 
-def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def cauchy_(
+    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fill with Cauchy-distributed numbers, as `torch.Tensor.cauchy_`."""
     m, s = float(number(median)), float(number(sigma))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams().cauchy(engine, count, type_, m, s), generator)
+    return draw_into(
+        self,
+        lambda engine, count, type_, contiguous: streams().cauchy(engine, count, type_, m, s),
+        generator,
+    )
 
 
-def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+def log_normal_(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
+) -> Tensor:
     """Fill with exp of normal numbers of this mean and std, as `torch.Tensor.log_normal_`."""
     m, s = float(number(mean)), float(number(std))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams().log_normal(engine, count, type_, m, s), generator)
+    return draw_into(
+        self,
+        lambda engine, count, type_, contiguous: streams().log_normal(engine, count, type_, m, s),
+        generator,
+    )
 
 
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
-    """Fill with the number of tosses up to the first success of probability p, as `torch.Tensor.geometric_`."""
+    """Fill with the number of tosses up to the first success of probability p, as
+    `torch.Tensor.geometric_`.
+    """
     chance = float(number(p))
-    return draw_into(self, lambda engine, count, type_, contiguous: streams().geometric(engine, count, chance, type_), generator)
+    return draw_into(
+        self,
+        lambda engine, count, type_, contiguous: streams().geometric(engine, count, chance, type_),
+        generator,
+    )
 
 
-# --- drawn from tensors of parameters -------------------------------------------------------------------------------
+# --- drawn from tensors of parameters -------------------------------------------------------------
 
 
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Any = None) -> Tensor:
-    """1 with the probability that stands in input (or p), else 0, as `torch.bernoulli`; the gradient is zero.
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Any = None
+) -> Tensor:
+    """1 with the probability that stands in input (or p), else 0, as `torch.bernoulli`; the
+    gradient is zero.
 
     >>> import rushlight as rl
     >>> rl.bernoulli(rl.tensor([0., 1.]))
@@ -253,7 +344,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     if p is not None:
         return drawn(layout, _coins(float(number(p))), generator)
     if not input.dtype.is_floating_point:
-        raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{input.dtype.name}'")
+        raise NotImplementedError(
+            f"\"bernoulli_tensor_cpu_p_\" not implemented for '{input.dtype.name}'"
+        )
     if input.is_meta:
         return drawn(layout, _coins(0.5), generator)
     chances = streams().arithmetic.from_storage(_strided_like(input.detach(), layout), input.dtype)
@@ -262,12 +355,18 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 
 def multinomial(
-    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None, out: Any = None
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
 ) -> Tensor:
     """Indices drawn with the weights in the rows of input, as `torch.multinomial`.
 
-    Shapes: (categories) to (num_samples), (rows, categories) to (rows, num_samples); the result is int64. RuntimeError
-    for weights that are negative, not finite or all zero, and for more draws than categories without replacement.
+    Shapes: (categories) to (num_samples), (rows, categories) to (rows, num_samples); the result is
+    int64. RuntimeError for weights that are negative, not finite or all zero, and for more draws
+    than categories without replacement.
 
     >>> import rushlight as rl
     >>> rl.multinomial(rl.tensor([0., 1., 0.]), 1)
@@ -290,15 +389,21 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
         return streams().poisson(engine, rates, type_)
 
-    return detached_result(input, drawn(contiguous_layout(input.shape, input.dtype), draw, generator))
+    return detached_result(
+        input, drawn(contiguous_layout(input.shape, input.dtype), draw, generator)
+    )
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of successes in `count` trials of probability `prob`, as `torch.binomial`."""
     if count.dtype is not prob.dtype:
-        raise ValueError(f"binomial: count and prob must have one dtype, but got {count.dtype} and {prob.dtype}")
+        raise ValueError(
+            f"binomial: count and prob must have one dtype, but got {count.dtype} and {prob.dtype}"
+        )
     shape = broadcast_shapes(count.shape, prob.shape)
-    counts, chances = (np.ascontiguousarray(window(x.detach().expand(shape))).reshape(-1) for x in (count, prob))
+    counts, chances = (
+        np.ascontiguousarray(window(x.detach().expand(shape))).reshape(-1) for x in (count, prob)
+    )
 
     def draw(engine: Any, number_: int, type_: dtype, contiguous: bool) -> np.ndarray:
         return streams().binomial(engine, counts, chances, type_)
@@ -307,9 +412,16 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Any = None, **options: Any
-) -> Tensor:  # fmt: skip
-    """Normal numbers; mean and std are numbers (with a size) or tensors that broadcast, as `torch.normal`.
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    **options: Any,
+) -> Tensor:
+    """Normal numbers; mean and std are numbers (with a size) or tensors that broadcast, as
+    `torch.normal`.
 
     >>> import rushlight as rl
     >>> rl.normal(5.0, 0.0, (2,))
@@ -317,14 +429,22 @@ def normal(
     """
     if size is not None:
         layout = _layout_for((size,), options.get("dtype"), options.get("device"))
-        made = drawn(layout, _normal(float(number(mean)), float(number(std))), generator, options.get("requires_grad", False))
+        made = drawn(
+            layout,
+            _normal(float(number(mean)), float(number(std))),
+            generator,
+            options.get("requires_grad", False),
+        )
         return made if out is None else out.copy_(made)
     tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not tensors:
         raise TypeError("normal(): mean and std are both numbers, so argument 'size' is required")
     if isinstance(std, Tensor):
         if not std.dtype.is_floating_point:
-            raise RuntimeError(f"normal expects standard deviation to be a floating point tensor, got {std.dtype.name}")
+            raise RuntimeError(
+                "normal expects standard deviation to be a floating point tensor, got "
+                f"{std.dtype.name}"
+            )
         if std.numel() and amin(std.detach(), None, False).item() < 0:
             raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = broadcast_shapes(*[x.shape for x in tensors])
@@ -341,5 +461,29 @@ def normal(
     return made if out is None else out.copy_(made)
 
 
-FUNCTIONS = (rand, randn, randint, randperm, rand_like, randn_like, randint_like, bernoulli, multinomial, poisson, binomial, normal)
-METHODS = (uniform_, normal_, random_, bernoulli_, exponential_, cauchy_, log_normal_, geometric_, bernoulli, multinomial)
+FUNCTIONS = (
+    rand,
+    randn,
+    randint,
+    randperm,
+    rand_like,
+    randn_like,
+    randint_like,
+    bernoulli,
+    multinomial,
+    poisson,
+    binomial,
+    normal,
+)
+METHODS = (
+    uniform_,
+    normal_,
+    random_,
+    bernoulli_,
+    exponential_,
+    cauchy_,
+    log_normal_,
+    geometric_,
+    bernoulli,
+    multinomial,
+)

@@ -1,7 +1,9 @@
-"""Reductions with PyTorch's overloads: extremes of one or two tensors, variances, norms, order statistics, scans.
+"""Reductions with PyTorch's overloads: extremes of one or two tensors, variances, norms, order
+statistics, scans.
 
-In: tensors; dimensions as an int, a sequence or None for all. Out: tensors, or named tuples of values and indices.
-Invariant: every function ends in rows of the op table; what is decided here is only which.
+In: tensors; dimensions as an int, a sequence or None for all. Out: tensors, or named tuples of
+values and indices. Invariant: every function ends in rows of the op table; what is decided here is
+only which.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 from ...base.dtype import dtype
 from ...base.layout import normalize_axis
-from ...ops import arithmetic, comparison, core, namespace, order, reduction, scan
+from ...ops import arithmetic, comparison, core, extremes, namespace, order, reduction, scan
 from ..return_types import named
 from ..tensor import Tensor
 
@@ -41,7 +43,9 @@ def mean(
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The product over a dimension (all if none is named); integers become int64. Follows `torch.prod`.
+    """The product over a dimension (all if none is named); integers become int64.
+
+    Follows `torch.prod`.
 
     >>> import rushlight as rl
     >>> rl.prod(rl.tensor([2., 3., 4.]))
@@ -75,7 +79,8 @@ def nanmean(
     """
     if input.dtype.kind not in ("float", "complex"):
         raise RuntimeError(
-            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{input.dtype}"
         )
     count = core.sum(comparison.logical_not(comparison.isnan(input)), _dims(dim), keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
@@ -88,7 +93,7 @@ def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
     """max or min in its three forms: of all elements, along a dimension, of two tensors."""
     if (args and isinstance(args[0], Tensor)) or "other" in kwargs:
         other = kwargs["other"] if "other" in kwargs else args[0]
-        return (arithmetic.maximum if name == "max" else arithmetic.minimum)(input, other)
+        return (extremes.maximum if name == "max" else extremes.minimum)(input, other)
     if not args and "dim" not in kwargs:
         if input.numel() == 0:
             raise RuntimeError(
@@ -107,7 +112,8 @@ def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
 
 
 def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """max(x): the largest element; max(x, dim, keepdim=False): along a dimension, with places; max(x, other): of two.
+    """max(x): the largest element; max(x, dim, keepdim=False): along a dimension, with places;
+    max(x, other): of two.
 
     NaN wins; of equal elements the first place is given. Follows `torch.max`.
 
@@ -119,7 +125,8 @@ def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:
 
 
 def min(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """min(x): the smallest element; min(x, dim, keepdim=False): along a dimension, with places; min(x, other): of two.
+    """min(x): the smallest element; min(x, dim, keepdim=False): along a dimension, with places;
+    min(x, other): of two.
 
     NaN wins; of equal elements the first place is given. Follows `torch.min`.
 
@@ -139,14 +146,17 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     """
     if input.numel() == 0:
         raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+            "identity."
         )
     found = reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim)
     return named("aminmax", "min", "max")(found)
 
 
 def cummax(input: Tensor, dim: int) -> Any:
-    """The largest elements so far along a dimension, and where each was last met. Follows `torch.cummax`.
+    """The largest elements so far along a dimension, and where each was last met.
+
+    Follows `torch.cummax`.
 
     >>> import rushlight as rl
     >>> rl.cummax(rl.tensor([1., 3., 2.]), 0).indices
@@ -156,7 +166,9 @@ def cummax(input: Tensor, dim: int) -> Any:
 
 
 def cummin(input: Tensor, dim: int) -> Any:
-    """The smallest elements so far along a dimension, and where each was last met. Follows `torch.cummin`.
+    """The smallest elements so far along a dimension, and where each was last met.
+
+    Follows `torch.cummin`.
 
     >>> import rushlight as rl
     >>> rl.cummin(rl.tensor([3., 1., 2.]), 0).values
@@ -171,7 +183,9 @@ def cummin(input: Tensor, dim: int) -> Any:
 def _spread_arguments(
     dim: Any, unbiased: bool | None, correction: float | None
 ) -> tuple[Any, float]:
-    """dim and correction of var and std: var(x, unbiased), var(x, dim, unbiased), var(x, dim, correction=)."""
+    """dim and correction of var and std: var(x, unbiased), var(x, dim, unbiased), var(x, dim,
+    correction=).
+    """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if correction is None:
@@ -248,7 +262,9 @@ def norm(
     keepdim: bool = False,
     dtype: dtype | None = None,
 ) -> Tensor:
-    """(sum |x|^p)^(1/p) over dimensions; "fro" is 2, "nuc" the sum of singular values. Follows `torch.norm`.
+    """(sum |x|^p)^(1/p) over dimensions; "fro" is 2, "nuc" the sum of singular values.
+
+    Follows `torch.norm`.
 
     >>> import rushlight as rl
     >>> rl.norm(rl.tensor([3., 4.]))
@@ -279,7 +295,9 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """The sums of the elements up to each one along a dimension; integers become int64. Follows `torch.cumsum`.
+    """The sums of the elements up to each one along a dimension; integers become int64.
+
+    Follows `torch.cumsum`.
 
     >>> import rushlight as rl
     >>> rl.cumsum(rl.tensor([1., 2., 3.]), 0)
@@ -289,7 +307,9 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """The products of the elements up to each one along a dimension; integers become int64. Follows `torch.cumprod`.
+    """The products of the elements up to each one along a dimension; integers become int64.
+
+    Follows `torch.cumprod`.
 
     >>> import rushlight as rl
     >>> rl.cumprod(rl.tensor([1., 2., 3.]), 0)
@@ -299,7 +319,9 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 
 
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """The logarithms of the cumulative sums of exp(x), without overflow. Follows `torch.logcumsumexp`.
+    """The logarithms of the cumulative sums of exp(x), without overflow.
+
+    Follows `torch.logcumsumexp`.
 
     >>> import rushlight as rl
     >>> rl.logcumsumexp(rl.tensor([0., 0.]), 0)
@@ -319,7 +341,9 @@ def _middle(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Any:
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The median, of two the lower one; along a dimension also where it is. NaN wins. Follows `torch.median`.
+    """The median, of two the lower one; along a dimension also where it is. NaN wins.
+
+    Follows `torch.median`.
 
     >>> import rushlight as rl
     >>> rl.median(rl.tensor([3., 1., 4., 2.]))
@@ -339,7 +363,8 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
-    """The most frequent element along a dimension (of several the smallest), and where it is met last.
+    """The most frequent element along a dimension (of several the smallest), and where it is met
+    last.
 
     Follows `torch.mode`.
 
@@ -351,7 +376,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The k-th smallest element (from 1) along a dimension, and where it is. Follows `torch.kthvalue`.
+    """The k-th smallest element (from 1) along a dimension, and where it is.
+
+    Follows `torch.kthvalue`.
 
     >>> import rushlight as rl
     >>> rl.kthvalue(rl.tensor([3., 1., 2.]), 2).values
@@ -366,12 +393,15 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(
     name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str
 ) -> Tensor:
-    """Quantiles of sorted elements; those of lines with NaN are NaN, or count the rest only (nanquantile)."""
+    """Quantiles of sorted elements; those of lines with NaN are NaN, or count the rest only
+    (nanquantile).
+    """
     if input.dtype.name not in ("float32", "float64"):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {interpolation}"
         )
     if isinstance(q, (int, float)) and not 0 <= q <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
@@ -406,7 +436,7 @@ def _at_ranks(ordered: Tensor, levels: Tensor, nan_wins: bool, interpolation: st
     """ordered [..., 1, n] at the levels [q, 1]: [..., q]."""
     missing = comparison.isnan(ordered)
     count = core.sum(comparison.logical_not(missing), -1, True)
-    last = core.cast(arithmetic.clamp(count - 1, 0, None), ordered.dtype)
+    last = core.cast(extremes.clamp(count - 1, 0, None), ordered.dtype)
     rank = levels * last
     low, high = namespace.floor(rank), namespace.ceil(rank)
     if interpolation in ("lower", "higher", "nearest"):
@@ -429,7 +459,9 @@ def quantile(
     *,
     interpolation: str = "linear",
 ) -> Tensor:
-    """The q-quantiles along a dimension (of all elements if none is named); NaN wins. Follows `torch.quantile`.
+    """The q-quantiles along a dimension (of all elements if none is named); NaN wins.
+
+    Follows `torch.quantile`.
 
     `q` is a number or a tensor of one dimension, which comes first in the result.
 

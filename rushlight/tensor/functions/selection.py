@@ -1,8 +1,10 @@
-"""Elements by position or by mask: the public forms of gather, scatter, index_*, take, put, masked_select, nonzero.
+"""Elements by position or by mask: the public forms of gather, scatter, index_*, take, put,
+masked_select, nonzero.
 
-In: tensors, dimensions, integer tensors or masks. Out: tensors. Invariants: positions that are known already are checked
-at the call (PyTorch's error on the user's line), all others when the program runs (IndexError); only what has a shape
-that depends on values (`nonzero`, `masked_select`) reads its operand.
+In: tensors, dimensions, integer tensors or masks. Out: tensors. Invariants: positions that are
+known already are checked at the call (PyTorch's error on the user's line), all others when the
+program runs (IndexError); only what has a shape that depends on values (`nonzero`,
+`masked_select`) reads its operand.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from ..tensor import Tensor
 from ..values import window
 
 
-def _check_along(input: Tensor, dim: int, index: Tensor, error: type[Exception], message: str, low: int = 0) -> None:
-    """Raise now for known positions outside [low, size) of a dimension; `message` may name {index}, {axis}, {size}."""
+def _check_along(
+    input: Tensor, dim: int, index: Tensor, error: type[Exception], message: str, low: int = 0
+) -> None:
+    """Raise now for known positions outside [low, size) of a dimension; `message` may name
+    {index}, {axis}, {size}.
+    """
     if not isinstance(index, Tensor):
         raise TypeError(f"argument 'index' must be Tensor, not {type(index).__name__}")
     axis = normalize_axis(dim, input.ndim)
@@ -40,9 +46,11 @@ _OUT_OF_BOUNDS = "index {index} is out of bounds for dimension {axis} with size 
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """out[i][j] = input[index[i][j]][j] for dim 0, out[i][j] = input[i][index[i][j]] for dim 1, ..., as `torch.gather`.
+    """out[i][j] = input[index[i][j]][j] for dim 0, out[i][j] = input[i][index[i][j]] for dim 1,
+    ..., as `torch.gather`.
 
-    The result has the shape of index, which must not exceed input's in other dimensions. RuntimeError otherwise.
+    The result has the shape of index, which must not exceed input's in other dimensions.
+    RuntimeError otherwise.
 
     >>> import rushlight as rl
     >>> rl.gather(rl.tensor([[1, 2], [3, 4]]), 1, rl.tensor([[0, 0], [1, 0]]))
@@ -54,7 +62,13 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
 ) -> Tensor:
     """input with src (a tensor or number) stored where `gather` would read, as `torch.scatter`.
 
@@ -67,12 +81,16 @@ def scatter(
     _check_along(input, dim, index, RuntimeError, _OUT_OF_BOUNDS)
     source = value if src is None else src
     if source is None:
-        raise TypeError("scatter() missing 1 required argument: 'src' (a tensor) or 'value' (a number)")
+        raise TypeError(
+            "scatter() missing 1 required argument: 'src' (a tensor) or 'value' (a number)"
+        )
     if reduce is None:
         return gathering.scatter(input, dim, index, source)
     if reduce not in ("add", "multiply"):
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
-    return gathering.scatter_reduce(input, dim, index, source, "sum" if reduce == "add" else "prod", True)
+    return gathering.scatter_reduce(
+        input, dim, index, source, "sum" if reduce == "add" else "prod", True
+    )
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -89,7 +107,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """src joined into input by sum, prod, mean, amax or amin where `gather` would read, as `torch.scatter_reduce`.
+    """src joined into input by sum, prod, mean, amax or amin where `gather` would read, as
+    `torch.scatter_reduce`.
 
     >>> import rushlight as rl
     >>> rl.scatter_reduce(rl.zeros(2), 0, rl.tensor([0, 0, 1]), rl.tensor([1., 3., 2.]), "amax")
@@ -111,7 +130,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """input with alpha times the slices of source added at the positions of a vector, as `torch.index_add`.
+    """input with alpha times the slices of source added at the positions of a vector, as
+    `torch.index_add`.
 
     >>> import rushlight as rl
     >>> rl.index_add(rl.zeros(3), 0, rl.tensor([1, 1]), rl.ones(2))
@@ -144,23 +164,35 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
 ) -> Tensor:
-    """The slices of source joined in by prod, mean, amax or amin at the positions of a vector, as `torch.index_reduce`.
+    """The slices of source joined in by prod, mean, amax or amin at the positions of a vector, as
+    `torch.index_reduce`.
 
     >>> import rushlight as rl
     >>> rl.index_reduce(rl.ones(2), 0, rl.tensor([0, 0]), rl.tensor([2., 3.]), "prod")
     tensor([6., 1.])
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+        raise RuntimeError(
+            "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got "
+            f"{reduce}."
+        )
     _check_along(input, dim, index, RuntimeError, _OUT_OF_BOUNDS)
     axis = normalize_axis(dim, source.ndim)
     wide = index.reshape([-1 if d == axis else 1 for d in range(source.ndim)]).expand(source.shape)
     return gathering.scatter_reduce(input, dim, wide, source, reduce, include_self)
 
 
-def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(
+    input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
+) -> Tensor:
     """input with input[indices] = values, or += with accumulate, as `torch.index_put`.
 
     >>> import rushlight as rl
@@ -168,11 +200,16 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     tensor([0., 2., 0.])
     """
     if len(indices) > input.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+        raise IndexError(
+            f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})"
+        )
     positions: list[Tensor] = []
     for index in indices:
         if not isinstance(index, Tensor):
-            raise TypeError(f"expected Tensor as element {len(positions)} in argument 0, but got {type(index).__name__}")
+            raise TypeError(
+                f"expected Tensor as element {len(positions)} in argument 0, but got "
+                f"{type(index).__name__}"
+            )
         if index.dtype in (dtypes.bool_, dtypes.uint8):
             positions.extend(mask_positions(index))
         else:
@@ -180,26 +217,32 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             check_known(index, input._layout.shape[len(positions)], len(positions))
             positions.append(index)
-    return indexing.index_write(input, positions, values, tuple(range(len(positions))), 0, accumulate)
+    return indexing.index_write(
+        input, positions, values, tuple(range(len(positions))), 0, accumulate
+    )
 
 
 def _flat_positions(input: Tensor, index: Tensor) -> Tensor:
     """Positions among all elements, checked where they are known."""
     if index.dtype is not dtypes.int64:
-        raise RuntimeError(f"take(): Expected a long tensor for index, but got {TYPE_NAMES[index.dtype.name]}")
+        raise RuntimeError(
+            f"take(): Expected a long tensor for index, but got {TYPE_NAMES[index.dtype.name]}"
+        )
     size = input._layout.numel
     if known(index) and index._layout.numel:
         values = window(index)
         wrong = (values < -size) | (values >= size)
         if wrong.any():
             raise IndexError(
-                f"out of range: tried to access index {int(values[wrong].flat[0])} on a tensor of {size} elements."
+                f"out of range: tried to access index {int(values[wrong].flat[0])} on a tensor of "
+                f"{size} elements."
             )
     return index
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements of input, seen as one row, at positions; the result has index's shape. Follows `torch.take`.
+    """Elements of input, seen as one row, at positions; the result has index's shape. Follows
+    `torch.take`.
 
     >>> import rushlight as rl
     >>> rl.take(rl.tensor([[4, 3], [5, 8]]), rl.tensor([0, -1]))
@@ -218,16 +261,20 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     """
     if source.numel() != index.numel():
         raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            "put_(): Expected source and index to have the same number of elements, but got "
+            "source.numel() = "
             f"{source.numel()}, index.numel() = {index.numel()}"
         )
     positions = _flat_positions(input, index).reshape(-1)
-    made = indexing.index_write(input.reshape(-1), [positions], source.reshape(-1), (0,), 0, accumulate)
+    made = indexing.index_write(
+        input.reshape(-1), [positions], source.reshape(-1), (0,), 0, accumulate
+    )
     return made.reshape(input.shape)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """gather with input and indices broadcast against each other outside of dim, as `torch.take_along_dim`.
+    """gather with input and indices broadcast against each other outside of dim, as
+    `torch.take_along_dim`.
 
     >>> import rushlight as rl
     >>> x = rl.tensor([[30, 10], [20, 40]])
@@ -236,22 +283,32 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             [20, 40]])
     """
     if indices.dtype is not dtypes.int64:
-        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {TYPE_NAMES[indices.dtype.name]}")
+        raise RuntimeError(
+            "take_along_dim(): dtype of indices should be Long but got "
+            f"{TYPE_NAMES[indices.dtype.name]}"
+        )
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, "
+            "but got "
             f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
     axis = normalize_axis(dim, input.ndim)
-    shape = broadcast_shapes(*[[1 if d == axis else n for d, n in enumerate(x.shape)] for x in (input, indices)])
-    wide = [x.expand([x.shape[d] if d == axis else n for d, n in enumerate(shape)]) for x in (input, indices)]
+    shape = broadcast_shapes(
+        *[[1 if d == axis else n for d, n in enumerate(x.shape)] for x in (input, indices)]
+    )
+    wide = [
+        x.expand([x.shape[d] if d == axis else n for d, n in enumerate(shape)])
+        for x in (input, indices)
+    ]
     return gather(wide[0], axis, wide[1])
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of elements that are not zero, one row each (or, as_tuple, one vector a dimension); reads input.
+    """The indices of elements that are not zero, one row each (or, as_tuple, one vector a
+    dimension); reads input.
 
     Follows `torch.nonzero`.
 
@@ -263,18 +320,25 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     if as_tuple and not input.ndim:
         input = input.reshape(1)
     found = window(input)
-    rows = np.argwhere(found).reshape(-1, input.ndim) if found.ndim else np.zeros((int(found != 0), 0))
-    made = from_array(np.asfortranarray(rows).T, dtypes.int64).T if input.ndim else from_array(rows, dtypes.int64)
+    rows = (
+        np.argwhere(found).reshape(-1, input.ndim) if found.ndim else np.zeros((int(found != 0), 0))
+    )
+    made = (
+        from_array(np.asfortranarray(rows).T, dtypes.int64).T
+        if input.ndim
+        else from_array(rows, dtypes.int64)
+    )
     return made.unbind(1) if as_tuple else made
 
 
 def argwhere(input: Tensor) -> Tensor:
-    """The indices of elements that are not zero, one row each, as `torch.argwhere` (reads input)."""
+    """The indices of elements that are not zero, a row each, as `torch.argwhere` (reads input)."""
     return nonzero(input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask holds, in order, as a vector, as `torch.masked_select` (reads the mask).
+    """The elements where the mask holds, in order, as a vector, as `torch.masked_select` (reads
+    the mask).
 
     >>> import rushlight as rl
     >>> rl.masked_select(rl.tensor([1, 2, 3]), rl.tensor([True, False, True]))
@@ -288,7 +352,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return indexing.index(input.expand(shape), positions, tuple(range(len(shape))), 0)
 
 
-# --- a part replaced --------------------------------------------------------------------------------------------------
+# --- a part replaced ------------------------------------------------------------------------------
 
 
 def _replaced(input: Tensor, view: Any, src: Tensor) -> Tensor:
@@ -297,7 +361,8 @@ def _replaced(input: Tensor, view: Any, src: Tensor) -> Tensor:
     part = view(result)
     if tuple(part.shape) != tuple(src.shape):
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, "
             f"slice size = {list(part.shape)}"
         )
     part.copy_(src)
@@ -310,27 +375,69 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
 ) -> Tensor:
     """input with a slice of a dimension replaced by src, as `torch.slice_scatter`."""
     axis = normalize_axis(dim, input.ndim)
     return _replaced(input, lambda x: x[(slice(None),) * axis + (slice(start, end, step),)], src)
 
 
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
     """input with a diagonal replaced by src, as `torch.diagonal_scatter`."""
     return _replaced(input, lambda x: x.diagonal(offset, dim1, dim2), src)
 
 
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+    input: Tensor,
+    src: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    storage_offset: int | None = None,
 ) -> Tensor:
-    """input with the window as_strided(size, stride, storage_offset) replaced by src, as `torch.as_strided_scatter`."""
+    """input with the window as_strided(size, stride, storage_offset) replaced by src, as
+    `torch.as_strided_scatter`.
+    """
     return _replaced(input, lambda x: x.as_strided(size, stride, storage_offset), src)
 
 
-FUNCTIONS = (gather, scatter, scatter_add, scatter_reduce, index_select, index_add, index_copy, index_fill, index_reduce,
-             index_put, take, put, take_along_dim, nonzero, argwhere, masked_select, select_scatter, slice_scatter,
-             diagonal_scatter, as_strided_scatter)  # fmt: skip
+FUNCTIONS = (
+    gather,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    index_select,
+    index_add,
+    index_copy,
+    index_fill,
+    index_reduce,
+    index_put,
+    take,
+    put,
+    take_along_dim,
+    nonzero,
+    argwhere,
+    masked_select,
+    select_scatter,
+    slice_scatter,
+    diagonal_scatter,
+    as_strided_scatter,
+)
 METHODS = FUNCTIONS
-IN_PLACE = ("scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_reduce", "index_put", "put")
+IN_PLACE = (
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_reduce",
+    "index_put",
+    "put",
+)

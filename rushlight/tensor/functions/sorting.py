@@ -1,7 +1,8 @@
 """Sorting and its kin with named results.
 
-In: a tensor, a dimension, options. Out: named tuples (values, indices), or a tensor. Invariant: NaN counts as larger than
-every number; among equal elements the first comes first (PyTorch leaves that open except for stable sorts).
+In: a tensor, a dimension, options. Out: named tuples (values, indices), or a tensor. Invariant:
+NaN counts as larger than every number; among equal elements the first comes first (PyTorch leaves
+that open except for stable sorts).
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from ..return_types import named
 from ..tensor import Tensor
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
-    """The elements along a dimension in order, and where they came from; always stable. Follows `torch.sort`.
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
+) -> Any:
+    """The elements along a dimension in order, and where they came from; always stable. Follows
+    `torch.sort`.
 
     >>> import rushlight as rl
     >>> values, indices = rl.sort(rl.tensor([3, 1, 2]))
@@ -44,8 +48,9 @@ def msort(input: Tensor) -> Tensor:
     return rows.sort(input, 0, False)[0]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
-    """The k largest (or smallest) elements along a dimension in order, and their places, as `torch.topk`.
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k largest (or smallest) elements along a dimension in order, and their places, as
+    `torch.topk`.
 
     RuntimeError for k beyond the dimension.
 

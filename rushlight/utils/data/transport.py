@@ -47,6 +47,7 @@ class _Pickler(pickle.Pickler):
         super().__init__(stream, protocol=5, buffer_callback=self._add_buffer)
         self.descriptions: list[Any] = []
         self.blocks: list[memoryview] = []
+        self._numbers: dict[Any, int] = {}
 
     def _add_buffer(self, buffer: pickle.PickleBuffer) -> None:
         self.blocks.append(buffer.raw())
@@ -55,11 +56,14 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, value: Any) -> Any:
         if not isinstance(value, rushlight.Tensor):
             return None
+        if value in self._numbers:
+            return self._numbers[value]
         # Only C order travels as a block; `ascontiguousarray` would lose a 0-d shape.
         array = numpy.asarray(memory_of(value.detach()), order="C")
         self.blocks.append(_bytes_of(array))
         self.descriptions.append((str(value.dtype).removeprefix("torch."), array.shape))
-        return len(self.descriptions) - 1
+        self._numbers[value] = len(self.descriptions) - 1
+        return self._numbers[value]
 
 
 class _Unpickler(pickle.Unpickler):

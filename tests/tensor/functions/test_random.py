@@ -22,43 +22,86 @@ def part_filled(t: Any) -> Any:
 
 
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
-    "rand": lambda t: [t.rand(3, 4), t.rand([2, 2]), t.rand(size=(2,)), t.rand(40, dtype=t.float16)],
-    "randn": lambda t: [t.randn(5, 7), t.randn(3), t.randn(40, dtype=t.bfloat16), t.randn(40, dtype=t.float64)],
+    "rand": lambda t: [
+        t.rand(3, 4),
+        t.rand([2, 2]),
+        t.rand(size=(2,)),
+        t.rand(40, dtype=t.float16),
+    ],
+    "randn": lambda t: [
+        t.randn(5, 7),
+        t.randn(3),
+        t.randn(40, dtype=t.bfloat16),
+        t.randn(40, dtype=t.float64),
+    ],
     "complex": lambda t: [t.randn(4, 5, dtype=t.complex64), t.rand(4, 5, dtype=t.complex64)],
     "randint": lambda t: [
-        t.randint(3, 9, (3, 4)), t.randint(high=9, size=(3, 4)), t.randint(10, (4,), dtype=t.float32),
+        t.randint(3, 9, (3, 4)),
+        t.randint(high=9, size=(3, 4)),
+        t.randint(10, (4,), dtype=t.float32),
         t.randint(0, 2, (4,), dtype=t.bool),
     ],
     "randperm": lambda t: [t.randperm(20), t.randperm(5, dtype=t.float32)],
     "like": lambda t: [
-        t.rand_like(t.ones(3, 4).t()), t.randn_like(t.ones(2, 3, 4, 5).permute(0, 2, 3, 1)), t.randint_like(t.ones(3), 5),
+        t.rand_like(t.ones(3, 4).t()),
+        t.randn_like(t.ones(2, 3, 4, 5).permute(0, 2, 3, 1)),
+        t.randint_like(t.ones(3), 5),
         t.randint_like(t.ones(3), 3, 9),
     ],
-    "uniform_": lambda t: [t.empty(3, 4).uniform_(-1, 2), t.zeros(3, 4).t().uniform_(-1, 2), t.zeros(3, 4)[:, 1:3].uniform_()],
+    "uniform_": lambda t: [
+        t.empty(3, 4).uniform_(-1, 2),
+        t.zeros(3, 4).t().uniform_(-1, 2),
+        t.zeros(3, 4)[:, 1:3].uniform_(),
+    ],
     "part": part_filled,
     "normal_": lambda t: t.zeros(6, 8)[:, 1:5].normal_(2, 3),
-    "bernoulli": lambda t: [t.bernoulli(t.full((3, 4), 0.3)), t.bernoulli(t.rand(3, 4).t()), t.bernoulli(t.ones(3), 0.5)],
+    "bernoulli": lambda t: [
+        t.bernoulli(t.full((3, 4), 0.3)),
+        t.bernoulli(t.rand(3, 4).t()),
+        t.bernoulli(t.ones(3), 0.5),
+    ],
     "bernoulli_": lambda t: [
-        t.empty(20).bernoulli_(0.3), t.empty(3, 4).bernoulli_(t.full((4,), 0.3)), t.empty(30, dtype=t.int64).bernoulli_(0.4),
+        t.empty(20).bernoulli_(0.3),
+        t.empty(3, 4).bernoulli_(t.full((4,), 0.3)),
+        t.empty(30, dtype=t.int64).bernoulli_(0.4),
     ],
     "others": lambda t: [
-        t.empty(20).exponential_(2.0), t.empty(20).cauchy_(), t.empty(20).log_normal_(), t.empty(20).geometric_(0.3),
+        t.empty(20).exponential_(2.0),
+        t.empty(20).cauchy_(),
+        t.empty(20).log_normal_(),
+        t.empty(20).geometric_(0.3),
     ],
     "random_": lambda t: [
-        t.empty(20).random_(), t.empty(20, dtype=t.int64).random_(), t.empty(20).random_(5), t.empty(20).random_(3, 5),
+        t.empty(20).random_(),
+        t.empty(20, dtype=t.int64).random_(),
+        t.empty(20).random_(5),
+        t.empty(20).random_(3, 5),
     ],
-    "multinomial": lambda t: [t.multinomial(t.rand(4, 6), 3), t.multinomial(t.rand(6), 9, replacement=True)],
-    "counts": lambda t: [t.poisson(t.rand(4, 5) * 20), t.binomial(t.full((5,), 10.0), t.full((5,), 0.4))],
+    "multinomial": lambda t: [
+        t.multinomial(t.rand(4, 6), 3),
+        t.multinomial(t.rand(6), 9, replacement=True),
+    ],
+    "counts": lambda t: [
+        t.poisson(t.rand(4, 5) * 20),
+        t.binomial(t.full((5,), 10.0), t.full((5,), 0.4)),
+    ],
     "normal": lambda t: [
-        t.normal(t.arange(5.0), 2.0), t.normal(1.0, t.arange(5.0)), t.normal(t.arange(5.0), t.ones(3, 1)),
+        t.normal(t.arange(5.0), 2.0),
+        t.normal(1.0, t.arange(5.0)),
+        t.normal(t.arange(5.0), t.ones(3, 1)),
         t.normal(1.0, 2.0, (30,)),
     ],
     "dropout": lambda t: [
-        t.dropout(t.ones(30), 0.3, True), t.dropout(t.ones(3, 7).t(), 0.3, True), t.dropout_(t.ones(30), 0.3, True),
-        t.dropout(t.ones(3), 1.0, True), t.dropout(t.ones(3), 0.5, False), t.dropout(t.ones(30, dtype=t.bfloat16), 0.3, True),
+        t.dropout(t.ones(30), 0.3, True),
+        t.dropout(t.ones(3, 7).t(), 0.3, True),
+        t.dropout_(t.ones(30), 0.3, True),
+        t.dropout(t.ones(3), 1.0, True),
+        t.dropout(t.ones(3), 0.5, False),
+        t.dropout(t.ones(30, dtype=t.bfloat16), 0.3, True),
     ],
     "other dropouts": lambda t: [
-        t.feature_dropout(t.ones(3, 4, 5), 0.5, True), t.alpha_dropout(t.ones(30), 0.3, True),
+        t.feature_dropout(t.ones(3, 4, 5), 0.5, True),
+        t.alpha_dropout(t.ones(30), 0.3, True),
         t.feature_alpha_dropout(t.ones(3, 4, 5), 0.3, True),
     ],
     "own generator": lambda t: t.rand(3, generator=t.Generator().manual_seed(5)),
@@ -76,7 +119,7 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "negative rate": lambda t: t.poisson(t.tensor([-1.0])),
     "not a seed": lambda t: t.manual_seed("a"),
     "read before": lambda t: (lambda z: (z + 1, z.uniform_()))(t.ones(3)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

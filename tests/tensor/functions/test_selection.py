@@ -1,4 +1,6 @@
-"""gather, scatter, index_*, take, put, masks and nonzero against PyTorch: values, gradients, errors."""
+"""gather, scatter, index_*, take, put, masks and nonzero against PyTorch: values, gradients,
+errors.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,14 @@ SUMS = ("sum", "prod", "mean", "amax", "amin")
 BOTH = (True, False)
 
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
-    "gather": lambda t: [grid(t).gather(1, t.tensor([[0, 1], [3, 2]])), t.gather(grid(t), 0, t.tensor([[0, 1, 2, 0]]))],
-    "gather scalars": lambda t: [t.tensor(1.0).gather(0, t.tensor(0)), t.gather(t.ones(3), 0, t.tensor([], dtype=t.int64))],
+    "gather": lambda t: [
+        grid(t).gather(1, t.tensor([[0, 1], [3, 2]])),
+        t.gather(grid(t), 0, t.tensor([[0, 1, 2, 0]])),
+    ],
+    "gather scalars": lambda t: [
+        t.tensor(1.0).gather(0, t.tensor(0)),
+        t.gather(t.ones(3), 0, t.tensor([], dtype=t.int64)),
+    ],
     "gather too far": lambda t: grid(t).gather(1, t.tensor([[9]])),
     "gather negative": lambda t: grid(t).gather(1, t.tensor([[-1]])),
     "gather rank": lambda t: grid(t).gather(1, t.tensor([1])),
@@ -46,12 +54,16 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
         t.zeros(5).scatter_add_(0, t.tensor([1, 1, 2]), t.ones(3)),
     ],
     "scatter_reduce": lambda t: [
-        grid(t).scatter_reduce(0, t.tensor([[0, 0], [0, 1]]), t.full((2, 2), 5.0), kind, include_self=both)
+        grid(t).scatter_reduce(
+            0, t.tensor([[0, 0], [0, 1]]), t.full((2, 2), 5.0), kind, include_self=both
+        )
         for kind in SUMS
         for both in BOTH
     ],
     "scatter_reduce of ints": lambda t: [
-        whole(t).scatter_reduce(0, t.tensor([[0, 0], [0, 1]]), t.full((2, 2), -5), kind, include_self=both)
+        whole(t).scatter_reduce(
+            0, t.tensor([[0, 0], [0, 1]]), t.full((2, 2), -5), kind, include_self=both
+        )
         for kind in SUMS
         for both in BOTH
     ],
@@ -133,7 +145,9 @@ def test_program(name: str) -> None:
 
 
 X = np.array([[0.5, -1.5, 2.0, 3.0], [1.0, 0.0, -2.0, 4.0], [2.5, 0.0, 1.0, -1.0]])
-SOURCE = np.array([[0.5, 1.5, 0.0, 3.0], [2.0, 0.5, -2.5, 0.0], [1.5, 2.5, 0.5, 1.0], [1.0, 0.0, 2.0, 1.0]])
+SOURCE = np.array(
+    [[0.5, 1.5, 0.0, 3.0], [2.0, 0.5, -2.5, 0.0], [1.5, 2.5, 0.5, 1.0], [1.0, 0.0, 2.0, 1.0]]
+)
 PLACES = [[0, 1, 2, 0], [0, 0, 2, 0], [2, 1, 0, 1], [1, 1, 0, 0]]
 
 
@@ -145,7 +159,8 @@ def test_gradients_of_scatter_reduce(kind: str, include_self: bool) -> None:
     def function(t: Any, x: Any, source: Any) -> Any:
         return x.scatter_reduce(0, t.tensor(PLACES), source, kind, include_self=include_self)
 
-    # PyTorch counts an element that is left out when it happens to equal the result: a quarter keeps them apart
+    # PyTorch counts an element that is left out when it happens to equal the result: a quarter
+    # keeps them apart
     gradients_agree(function, X if include_self else X + 0.25, SOURCE)
 
 
