@@ -56,7 +56,7 @@ from .tensor.methods import (
     preserve_format,
 )
 from .tensor.printing import get_printoptions, printoptions, set_printoptions
-from .tensor.tensor import Tensor
+from .tensor.tensor import Tensor, layout, strided
 from .version import __version__
 
 globals().update(DTYPES)
@@ -132,16 +132,3 @@ def is_complex(input: Tensor) -> bool:
 def numel(input: Tensor) -> int:
     """The number of elements, as `torch.numel`."""
     return input.numel()
-
-
-class layout:
-    """How elements are kept, as `torch.layout`; rushlight has `strided` only."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"torch.{self.name}"
-
-
-strided = layout("strided")

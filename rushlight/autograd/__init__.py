@@ -17,10 +17,13 @@ _PLACES = {
     "gradcheck": "gradcheck",
     "gradgradcheck": "gradcheck",
     "GradcheckError": "gradcheck",
+    "Variable": "variable",
 }
+_MODULES = ("function", "functional", "graph")
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "enable_grad",
     "grad",
@@ -38,4 +41,6 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f".{_PLACES[name]}", __name__), name)
         globals()[name] = found
         return found
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")

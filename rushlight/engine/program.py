@@ -75,7 +75,9 @@ class _Native:
         self.scalars: list[int] = []
         for step, (address, tasks) in zip(steps, codes):
             rows.append((address, len(args), len(step.places), tasks, 1, len(self.scalars)))
-            args.extend(slots[place] for place in step.places)
+            for place, offset in zip(step.places, step.offsets):
+                slot, start = slots[place]
+                args.append((slot, start + offset * plan.memories[place].dtype.itemsize))
             self.scalars.extend(step.scalars)
             formats.extend(
                 "d" if kind == "float64" else "q"

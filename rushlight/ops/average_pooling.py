@@ -17,13 +17,13 @@ from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import ContractionMap, Node
 from .common import opmath
+from .convolution_maps import fixed
 from .pooling import FUSED, adaptive_size, even_window
 from .registry import Op, Value, op
 from .windows import (
     Sizes,
     Window,
     averaged_strides,
-    fixed,
     line,
     margins,
     require_spatial,

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..base import dtype as dtypes
 from ..base.errors import LinAlgError
 from ..base.layout import broadcast_shapes
 from ..graph import build as b
@@ -57,7 +56,7 @@ def adjoint(x: Any) -> Any:
     return conjugate(x.transpose(-2, -1))
 
 
-def _diagonal(x: Any) -> Any:
+def main_diagonal(x: Any) -> Any:
     return x.diagonal(0, -2, -1)
 
 
@@ -255,7 +254,7 @@ def cholesky_lower(A: Value) -> Value:
 @cholesky_lower.vjp("A")
 def _(g, out):  # type: ignore[no-untyped-def]
     inner = tril(matmul(adjoint(out), g))
-    halved = inner - 0.5 * diag_embed(_diagonal(inner))
+    halved = inner - 0.5 * diag_embed(main_diagonal(inner))
     right = solve_triangular_matrix(adjoint(out), halved, True, False)  # L^-H phi
     whole = adjoint(solve_triangular_matrix(adjoint(out), adjoint(right), True, False))
     return 0.5 * (whole + adjoint(whole))
@@ -305,7 +304,7 @@ def _towards_qr(to_q: Any, to_r: Any, q: Any, r: Any) -> Any:
     """The gradient of a matrix with at least as many rows as columns."""
     inner = matmul(r, adjoint(to_r)) - matmul(adjoint(to_q), q)
     lower = tril(inner, -1)
-    diagonal = _diagonal(inner)
+    diagonal = main_diagonal(inner)
     mirrored = (
         lower
         + adjoint(lower)
@@ -341,7 +340,7 @@ def _gaps(values: Any, like: Any) -> Any:
 @eigh_factors.vjp("A")
 def _(g0, g1, out0, out1):  # type: ignore[no-untyped-def]
     inner = matmul(adjoint(out1), g1) / _gaps(out0, out0)
-    middle = inner - diag_embed(_diagonal(inner)) + diag_embed(g0)
+    middle = inner - diag_embed(main_diagonal(inner)) + diag_embed(g0)
     return matmul(out1, matmul(middle, adjoint(out1)))
 
 
@@ -375,9 +374,9 @@ def _(g0, g1, g2, out0, out1, out2):  # type: ignore[no-untyped-def]
     column, row = s.unsqueeze(-1), s.unsqueeze(-2)
     left, right = matmul(adjoint(u), to_u), matmul(vh, to_v)
     middle = (left - adjoint(left)) / gaps * row + column * ((right - adjoint(right)) / gaps)
-    middle = middle - diag_embed(_diagonal(middle)) + diag_embed(g1)
+    middle = middle - diag_embed(main_diagonal(middle)) + diag_embed(g1)
     if out0.dtype.is_complex:
-        phase = _diagonal(left) - conjugate(_diagonal(left))
+        phase = main_diagonal(left) - conjugate(main_diagonal(left))
         middle = middle + diag_embed(phase / (2 * s))
     if m > k:
         outside = to_u / row
@@ -406,78 +405,11 @@ def eig_factors(A: Value) -> tuple:
 @eig_factors.vjp("A")
 def _(g0, g1, out0, out1):  # type: ignore[no-untyped-def]
     inner = matmul(adjoint(out1), g1)
-    lengths = diag_embed(_diagonal(inner).real)
+    lengths = diag_embed(main_diagonal(inner).real)
     inner = inner - matmul(matmul(adjoint(out1), out1), lengths + lengths * 0j)
     middle = inner / conjugate(_gaps(out0, out0))
-    middle = middle - diag_embed(_diagonal(middle)) + diag_embed(g0)
+    middle = middle - diag_embed(main_diagonal(middle)) + diag_embed(g0)
     return solve_matrix(adjoint(out1), matmul(middle, adjoint(out1)))
-
-
-@host_function
-def triangular_factors(x: np.ndarray) -> tuple:
-    """Gaussian elimination with partial pivoting, a column at a time over the whole batch."""
-    *lead, m, n = x.shape
-    work = x.reshape(-1, m, n).copy()
-    batch = np.arange(work.shape[0])
-    pivots = np.empty((work.shape[0], min(m, n)), np.int32)
-    for k in range(min(m, n)):
-        chosen = k + np.argmax(np.abs(work[:, k:, k]), 1)
-        pivots[:, k] = chosen + 1
-        rows = work[batch, chosen].copy()
-        work[batch, chosen], work[:, k] = work[:, k].copy(), rows
-        head = work[:, k, k][:, None]
-        work[:, k + 1 :, k] /= np.where(head == 0, 1, head)
-        work[:, k + 1 :, k + 1 :] -= work[:, k + 1 :, k : k + 1] * work[:, k : k + 1, k + 1 :]
-    return work.reshape(x.shape), pivots.reshape(*lead, min(m, n))
-
-
-@host_function
-def permutation_of(pivots: np.ndarray, rows: int) -> tuple:
-    """The matrices P with P^T A = L U, from the row exchanges."""
-    flat = pivots.reshape(-1, pivots.shape[-1])
-    made = np.zeros((flat.shape[0], rows, rows))
-    for matrix, exchanges in zip(made, flat):
-        order = np.arange(rows)
-        for k, other in enumerate(exchanges):
-            order[[k, other - 1]] = order[[other - 1, k]]
-        matrix[order, np.arange(rows)] = 1
-    return (made.reshape(*pivots.shape[:-1], rows, rows),)
-
-
-@op("", grad_name="LinalgLuFactorExBackward0")
-def lu_packed(A: Value) -> tuple:
-    """(L below and U on and above the diagonal, row exchanges counted from 1) with partial
-    pivoting.
-    """
-    require_matrices("linalg.lu_factor", A)
-    k = min(A.shape[-2:])
-    return tuple(
-        b.host("triangular_factors", [A], [(A.shape, A.dtype), ((*A.shape[:-2], k), dtypes.int32)])
-    )
-
-
-@op("", differentiable=False)
-def permutation_matrix(pivots: Value, rows: int, dtype: dtypes.dtype) -> Value:
-    """P with A = P L U, from the row exchanges of `lu_packed`."""
-    return b.host("permutation_of", [pivots], [((*pivots.shape[:-1], rows, rows), dtype)], (rows,))[
-        0
-    ]
-
-
-@lu_packed.vjp("A")
-def _(g, out0, out1):  # type: ignore[no-untyped-def]
-    m, n = out0.shape[-2:]
-    if m != n:
-        raise NotImplementedError(
-            f"the derivative of LU factors of {m} by {n} matrices is not implemented: square ones "
-            "only"
-        )
-    lower = tril(out0, -1) + diag_embed(_diagonal(out0).detach() * 0 + 1)
-    upper = triu(out0)
-    inner = tril(matmul(adjoint(lower), tril(g, -1)), -1) + triu(matmul(triu(g), adjoint(upper)))
-    middle = solve_triangular_matrix(adjoint(lower), inner, True, True)
-    whole = adjoint(solve_triangular_matrix(upper, adjoint(middle), True, False))
-    return matmul(permutation_matrix(out1.detach(), m, out0.dtype), whole)
 
 
 @host_function
@@ -542,30 +474,6 @@ def _numpy_cofactors(x: np.ndarray) -> np.ndarray:
     return made
 
 
-def _numpy_permutation(pivots: np.ndarray, rows: int, dtype: Any) -> np.ndarray:
-    made = np.stack([np.eye(rows)] * len(pivots))
-    for matrix, exchanges in zip(made, pivots):
-        for k, other in reversed(list(enumerate(exchanges))):
-            matrix[[k, other - 1]] = matrix[[other - 1, k]]
-    return made
-
-
-def _numpy_lu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix by matrix: the largest element of a column is brought up, and what lies below is
-    eliminated.
-    """
-    made, pivots = x.copy(), np.empty(x.shape[:-1], np.int32)
-    for matrix, exchanges in zip(made, pivots):
-        for k in range(len(matrix)):
-            best = max(range(k, len(matrix)), key=lambda i: abs(matrix[i, k]))
-            exchanges[k] = best + 1
-            matrix[[k, best]] = matrix[[best, k]]
-            for i in range(k + 1, len(matrix)):
-                matrix[i, k] /= matrix[k, k]
-                matrix[i, k + 1 :] -= matrix[i, k] * matrix[k, k + 1 :]
-    return made, pivots
-
-
 def _numpy_exponential(x: np.ndarray) -> np.ndarray:
     """Through the eigenvalues."""
     values, vectors = np.linalg.eig(x)
@@ -604,11 +512,6 @@ svd_factors.test(
 eig_factors.test(
     lambda make: [((_regular(make),), {})],
     lambda x: tuple(v.astype(np.complex128) for v in np.linalg.eig(x)),
-)
-lu_packed.test(lambda make: [((_regular(make),), {})], _numpy_lu)
-permutation_matrix.test(
-    lambda make: [((np.array([[2, 3, 3], [1, 3, 3]], np.int32), 3, dtypes.float64), {})],
-    _numpy_permutation,
 )
 matrix_exp.test(
     lambda make: [((make(2, 3, 3),), {}), ((5 * make(1, 2, 2),), {})], _numpy_exponential

@@ -20,12 +20,12 @@ from ..base.layout import contiguous_strides
 from ..graph import build as b
 from ..graph.node import Node
 from .common import require_kind
+from .convolution_maps import fixed
 from .registry import Op, Value, op
 from .windows import (
     Sizes,
     Taps,
     Window,
-    fixed,
     lead_strides,
     line,
     margins,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
-from .convolution import Phase, phases
+from .convolution_maps import Phase, phases
 
 Sizes = tuple[int, ...]
 Taps = tuple[int, ...]

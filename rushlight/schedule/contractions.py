@@ -14,6 +14,7 @@ from ..graph.node import ContractionMap, Node
 from ..kernel.contraction import ACCUMULATORS, Axis, Contraction, split_sum
 from ..kernel.contraction_forms import in_panels, panel_width
 from .body import Slot
+from .rebase import rebase_contraction
 
 if TYPE_CHECKING:
     from .plan import Planner
@@ -61,7 +62,8 @@ def contraction_step(planner: Planner, node: Node) -> None:
 def add_step(planner: Planner, node: Node, spec: Contraction, places: list[int]) -> None:
     from .plan import Step
 
-    planner.steps.append(Step("contract", places, [node], contraction=spec))
+    spec, offsets = rebase_contraction(spec)
+    planner.steps.append(Step("contract", places, [node], contraction=spec, offsets=offsets))
 
 
 def add_parts(

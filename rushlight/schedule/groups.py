@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.layout import ordered_strides
 from ..graph.node import Node
-from ..kernel.ir import Affine, Let
+from ..kernel.ir import Affine, Kernel, Let
 from .body import Body, Slot
 from .index import CutLoop, combine, term
 from .nests import COMBINES, INITIAL, KINDS, Reduction, dominant_steps, map_kernel, reduce_kernel
 from .pieces import numpy_copy
+from .rebase import rebase_kernel
 
 if TYPE_CHECKING:
     from .plan import Planner
@@ -341,13 +342,19 @@ class Groups:
         from .plan import Step
 
         for group in self.all:
-            kernel = self.reduce_kernel(group) if group.reductions else self.map_kernel(group)
+            whole = self.reduce_kernel(group) if group.reductions else self.map_kernel(group)
+            kernel, offsets = rebase_kernel(whole)
             body = group.body
             self.planner.steps[group.step] = Step(
-                "kernel", body.places, group.nodes, kernel=kernel, scalars=body.scalars
+                "kernel",
+                body.places,
+                group.nodes,
+                kernel=kernel,
+                scalars=body.scalars,
+                offsets=offsets,
             )
 
-    def map_kernel(self, group: Group):  # type: ignore[no-untyped-def]
+    def map_kernel(self, group: Group) -> Kernel:
         body = group.body
         extents = group.extents()
         steps = group.loop_strides(group.strides)
@@ -362,7 +369,7 @@ class Groups:
             weight=1 + arithmetic // 24,
         )
 
-    def reduce_kernel(self, group: Group):  # type: ignore[no-untyped-def]
+    def reduce_kernel(self, group: Group) -> Kernel:
         body = group.body
         axes = set(group.nodes[0].attributes[1])
         names = {d: [name for name, _, _ in parts] for d, parts in enumerate(group.cuts)}

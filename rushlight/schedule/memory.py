@@ -7,6 +7,7 @@ before anything runs.
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
 
 from .plan import Plan
@@ -54,7 +55,6 @@ def lay_out(plan: Plan) -> Arena:
                 break
             at = max(at, end)
         offsets[place] = at
-        placed.append((at, at + need, first, last))
-        placed.sort()
+        insort(placed, (at, at + need, first, last))
         size = max(size, at + need)
     return Arena(offsets, size)

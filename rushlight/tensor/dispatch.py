@@ -10,6 +10,7 @@ differentiable operations on the tape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -157,18 +158,18 @@ def _coerced(row: Op, args: tuple) -> tuple:
     """NumPy numbers and symbolic numbers as Python's; TypeError for what is no tensor."""
     return tuple(
         a
-        if k == STATIC
+        if k in (STATIC, VALUES)
         or a is None
         or isinstance(a, (Tensor, Node))
         or a.__class__ in _NUMBERS
-        or k == VALUES
         else _number(row, a)
         for k, a in zip(row.kinds, args)
     )
 
 
 def _number(row: Op, value: Any) -> Any:
-    for kind in (bool, int, float, complex):
+    kinds: tuple[type, ...] = (bool, int, float, complex)
+    for kind in kinds:
         if isinstance(value, kind):
             return kind(value)
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
@@ -195,7 +196,7 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def _filled(number: int):  # type: ignore[no-untyped-def]
+def _filled(number: int) -> Callable[[Layout], Tensor]:
     def make(layout: Layout) -> Tensor:
         from ..ops.core import full
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.device import device as device_type
-from .creation import device_of, from_array
+from .conversion import device_of, from_array
 from .tensor import Tensor
 from .values import window
 

@@ -21,7 +21,7 @@ from ..ops import indexing as rows
 from ..ops import namespace as ops
 from ..ops.signature import elementwise_strides
 from . import views
-from .creation import from_array
+from .conversion import from_array
 from .indexing import (
     Advanced,
     ParsedIndex,
@@ -109,7 +109,8 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     x = stepped(self, parsed)
     if not parsed.advanced:
         return alias(x) if x is self else x
-    positions, dims = resolved(x, parsed.advanced)
+    x, advanced = merged(x, parsed.advanced)
+    positions, dims = resolved(x, advanced)
     made = rows.index(x, positions, dims, parsed.position)
     if x._layout.contiguous and all(p._layout.contiguous for p in positions):
         return made
@@ -135,6 +136,17 @@ def gathered_strides(
     return elementwise_strides(
         tuple(shape), [layout_of(shape, strides, 0, x.dtype) for strides in operands]
     )
+
+
+def merged(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[Tensor, tuple[Advanced, ...]]:
+    """A mask over several dimensions as one over these seen as one: one vector of positions
+    instead of several.
+    """
+    entry = advanced[0]
+    if len(advanced) > 1 or not entry.is_mask or entry.span < 2 or not x._layout.contiguous:
+        return x, advanced
+    flat = x.flatten(entry.dim, entry.dim + entry.span - 1)
+    return flat, (Advanced(entry.dim, entry.values.reshape(-1), True),)
 
 
 def resolved(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[list[Tensor], tuple[int, ...]]:
@@ -271,17 +283,17 @@ def masked(view: Tensor, entry: Advanced, value: Any) -> Tensor:
 def put(view: Tensor, parsed: ParsedIndex, value: Any) -> None:
     """Store a value at advanced indices of a view."""
     check_writable(view)
-    positions, dims = resolved(view, parsed.advanced)
+    x, advanced = merged(view, parsed.advanced)
+    positions, dims = resolved(x, advanced)
     if isinstance(value, Tensor):
         among = broadcast_index_shapes([tuple(p.shape) for p in positions])
-        value = without_leading_ones(value, view._layout.ndim - len(dims) + len(among))
+        value = without_leading_ones(value, x._layout.ndim - len(dims) + len(among))
         if value._layout.ndim == 0:
             value = core.cast(value, view.dtype)
     else:
         value = fitting(view, value)
-    overwrite(
-        view, rows.index_write(view, positions, value, dims, parsed.position, False), check=False
-    )
+    made = rows.index_write(x, positions, value, dims, parsed.position, False)
+    overwrite(view, made if x is view else views.reshape(made, view._layout.shape), check=False)
 
 
 def __delitem__(self: Tensor, index: Any) -> None:

@@ -9,12 +9,14 @@ written at once.
 from __future__ import annotations
 
 import sys
+from types import FrameType
 
 from ..autograd.modes import MODE
 from ..base.layout import Layout, layout_of
 from ..base.promotion import can_cast
 from ..graph.trace import LOCK
 from ..ops import core
+from ..runtime.buffer import Buffer
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -127,14 +129,13 @@ def replace(target: Tensor, value: Tensor) -> Tensor:
     with LOCK:
         storage = target._storage
         taped = MODE.grad and (value.requires_grad or target.requires_grad)
-        outside = storage.outside()
-        kept = storage.buffer if outside else None
+        kept = storage.buffer if storage.outside() else None
         store(storage, target._layout, value)
         storage.version += 1
         if target._cell is not None:
             target._cell[0] += 1
         storage.writer = _line() if taped else ""
-        if outside:
+        if kept is not None:
             write_through(storage, kept)
     if taped:
         rebase(target, value)
@@ -168,7 +169,7 @@ def store(storage: Storage, layout: Layout, value: Tensor) -> None:
         ]
 
 
-def write_through(storage: Storage, kept) -> None:  # type: ignore[no-untyped-def]
+def write_through(storage: Storage, kept: Buffer) -> None:
     """Put a new value into the very bytes that the outside looks at."""
     fresh = storage.realize()
     count = storage.nbytes()
@@ -199,9 +200,9 @@ def rebase(target: Tensor, value: Tensor) -> None:
 
 def _line() -> str:
     """The user's line (the first frame outside this package)."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("rushlight"):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
 
 

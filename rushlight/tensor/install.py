@@ -14,7 +14,7 @@ from typing import Any
 
 from ..ops import namespace
 from ..ops.registry import Op
-from . import bits, catalog, creation, lazy, methods, values, views
+from . import bits, catalog, composed_views, conversion, creation, lazy, methods, values, views
 from .tensor import Tensor
 
 # Python's operators: dunder name -> (row, operands swapped)
@@ -88,11 +88,11 @@ def _operator(name: str, row: str, swapped: bool) -> Callable:
 
 def _bound(function: Callable, swapped: bool, name: str) -> Callable:
     dispatch = Op.dispatcher
-    direct = isinstance(function, Op) and len(function.names) == 2
-    if direct and not swapped:
+    if isinstance(function, Op) and len(function.names) == 2 and not swapped:
+        row: Op = function
 
         def method(self: Tensor, other: Any) -> Any:
-            return dispatch(function, (self, other))
+            return dispatch(row, (self, other))
     elif swapped:
 
         def method(self: Tensor, other: Any) -> Any:
@@ -120,7 +120,7 @@ def _bound(function: Callable, swapped: bool, name: str) -> Callable:
 def functions() -> dict[str, Callable]:
     """The top-level functions that are there from the start."""
     found: dict[str, Callable] = {}
-    for module in (views, creation, bits):
+    for module in (views, composed_views, conversion, creation, bits):
         found.update({f.__name__: f for f in module.FUNCTIONS})
         found.update(getattr(module, "ALIASES", {}))
     found["clone"] = methods.clone
@@ -131,11 +131,11 @@ def install() -> dict[str, Callable]:
     """Give Tensor its methods; returns the public functions."""
     for name in catalog.METHODS:
         setattr(Tensor, name, lazy.Lazy(name))
-    for function in views.METHODS:
+    for function in (*views.METHODS, *composed_views.METHODS):
         setattr(Tensor, function.__name__, function)
-    for table in (views.ALIASES, values.METHODS, methods.METHODS, bits.METHODS):
-        for name, function in table.items():
-            setattr(Tensor, name, function)
+    for table in (composed_views.ALIASES, values.METHODS, methods.METHODS, bits.METHODS):
+        for name, method in table.items():
+            setattr(Tensor, name, method)
     for name in (
         "__getitem__",
         "__setitem__",
@@ -147,7 +147,7 @@ def install() -> dict[str, Callable]:
         setattr(Tensor, name, _from_getitem(name))
     for name in ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"):
         setattr(Tensor, name, creation.new_like(name))
-    Tensor.new_empty_strided = creation.new_empty_strided  # type: ignore[attr-defined]
+    Tensor.new_empty_strided = creation.new_empty_strided
     _install_operators()
     namespace.FUNCTIONS.append(lazy.public)
     return functions()
@@ -174,11 +174,11 @@ def _install_operators() -> None:
         setattr(Tensor, name, lambda self, row=row: getattr(namespace, row)(self))
     for name, row in IN_PLACE.items():
         setattr(Tensor, name, methods.inplace_of(row))
-    Tensor.__pos__ = lambda self: namespace.positive(self)  # type: ignore[attr-defined]
-    Tensor.__rtruediv__ = lambda self, other: namespace.reciprocal(self) * other  # type: ignore[attr-defined]
-    Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))  # type: ignore[attr-defined]
-    Tensor.mT = property(lambda self: views.transpose(self, -2, -1))  # type: ignore[attr-defined]
+    Tensor.__pos__ = lambda self: namespace.positive(self)
+    Tensor.__rtruediv__ = lambda self, other: namespace.reciprocal(self) * other
+    Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))
+    Tensor.mT = property(lambda self: views.transpose(self, -2, -1))
     Tensor.real = property(
         lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self
-    )  # type: ignore[attr-defined]
-    Tensor.imag = property(lambda self: bits.view_as_real(self).select(-1, 1))  # type: ignore[attr-defined]
+    )
+    Tensor.imag = property(lambda self: bits.view_as_real(self).select(-1, 1))

@@ -14,7 +14,7 @@ from ..base.device import device
 from ..base.dtype import ALIASES, DTYPES, dtype
 from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
 from ..ops import core, namespace
-from .creation import device_of
+from .conversion import device_of
 from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
@@ -70,12 +70,11 @@ def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     if is_contiguous(self, memory_format):
         return self
+    if memory_format is contiguous_format:
+        return core.contiguous(self)
     strides = format_strides(self, memory_format)
-    return (
-        core.contiguous(self)
-        if memory_format is contiguous_format
-        else core.restride(self, strides)
-    )
+    assert strides is not None  # only preserve_format leaves them open
+    return core.restride(self, strides)
 
 
 def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> Tensor:
@@ -301,7 +300,7 @@ def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
 
 def _rebuild(cls: type, array: Any, name: str, requires_grad: bool) -> Tensor:
     from ..kernel import convert
-    from .creation import from_array
+    from .conversion import from_array
 
     type_ = DTYPES[name]
     made = from_array(

@@ -77,8 +77,8 @@ class Storage:
         return self.realize()
 
     def take(self, other: Storage) -> None:
-        """Become the value of another storage: a pending one (the other gets bytes of its own if it is still held at
-        the flush), or the buffer of a temporary that nobody else holds.
+        """Become the value of another storage: a pending one (the other gets bytes of its own if it
+        is still held at the flush), or the buffer of a temporary that nobody else holds.
         """
         self.error = None
         if not other.pending():

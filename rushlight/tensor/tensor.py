@@ -10,7 +10,8 @@ Tensor is.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..autograd import walk
 from ..autograd.modes import MODE
@@ -19,6 +20,25 @@ from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.layout import Layout, Size
 from .storage import Storage
+
+if TYPE_CHECKING:
+    from weakref import ref
+
+    _Unary = Callable[["Tensor"], "Tensor"]
+    _Binary = Callable[["Tensor", Any], "Tensor"]
+
+
+class layout:
+    """How elements are kept, as `torch.layout`; rushlight has `strided` only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+strided = layout("strided")
 
 
 class Tensor:
@@ -43,6 +63,39 @@ class Tensor:
     _storage: Storage
     _layout: Layout
     _grad_fn: GradFn | None
+    _hooks: dict[int, Any] | None
+    _base: Tensor | None
+    _cell: list[int] | None
+    _accumulator: ref[AccumulateGrad] | None
+
+    # Python's operators: tensor/install.py sets them from its table.
+    __eq__: ClassVar[_Binary]  # type: ignore[assignment]
+    __ne__: ClassVar[_Binary]  # type: ignore[assignment]
+    __add__: ClassVar[_Binary]
+    __radd__: ClassVar[_Binary]
+    __sub__: ClassVar[_Binary]
+    __rsub__: ClassVar[_Binary]
+    __mul__: ClassVar[_Binary]
+    __rmul__: ClassVar[_Binary]
+    __truediv__: ClassVar[_Binary]
+    __rtruediv__: ClassVar[_Binary]
+    __floordiv__: ClassVar[_Binary]
+    __rfloordiv__: ClassVar[_Binary]
+    __mod__: ClassVar[_Binary]
+    __pow__: ClassVar[_Binary]
+    __rpow__: ClassVar[_Binary]
+    __matmul__: ClassVar[_Binary]
+    __rmatmul__: ClassVar[_Binary]
+    __and__: ClassVar[_Binary]
+    __or__: ClassVar[_Binary]
+    __xor__: ClassVar[_Binary]
+    __lt__: ClassVar[_Binary]
+    __le__: ClassVar[_Binary]
+    __gt__: ClassVar[_Binary]
+    __ge__: ClassVar[_Binary]
+    __neg__: ClassVar[_Unary]
+    __abs__: ClassVar[_Unary]
+    __invert__: ClassVar[_Unary]
 
     __array_priority__ = 1000
 
@@ -344,7 +397,7 @@ class Tensor:
     is_sparse = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = property(
         lambda self: False
     )
-    layout = property(lambda self: _strided_layout())
+    layout = property(lambda self: strided)
     names = property(lambda self: (None,) * self._layout.ndim)
     itemsize = property(element_size)
     nbytes = property(lambda self: self._layout.numel * self._layout.dtype.itemsize)
@@ -393,15 +446,9 @@ class Tensor:
         return tensor
 
 
-def _strided_layout() -> Any:
-    import rushlight
-
-    return rushlight.strided
-
-
 def make_tensor(storage: Storage, layout: Layout, cls: type = Tensor) -> Tensor:
     """A leaf tensor on a storage."""
-    tensor = object.__new__(cls)
+    tensor: Tensor = object.__new__(cls)
     tensor._storage = storage
     tensor._layout = layout
     tensor._requires_grad = False

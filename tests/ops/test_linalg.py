@@ -45,13 +45,17 @@ SQUARE: dict[str, Expression] = {
 }
 
 
+# how often PyTorch 2.13 can differentiate: its cond overwrites what its own backward needs
+DEPTHS = {"eigvals": 1, "lu": 1, "cond 1": 0}
+
+
 @pytest.mark.parametrize("name", SQUARE)
 def test_square(name: str) -> None:
     agree(
         SQUARE[name],
         regular(2, 3, 3),
         tolerance=1e-7,
-        depth=1 if name in ("eigvals", "lu", "cond 1") else 2,
+        depth=DEPTHS.get(name, 2),
     )
 
 

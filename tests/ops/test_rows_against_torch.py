@@ -10,18 +10,32 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rushlight as rl
-from rushlight.ops import load_families
 from rushlight.ops.registry import TABLE, Op
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
-load_families()
+FAMILIES = frozenset(
+    [
+        "activation",
+        "arithmetic",
+        "comparison",
+        "elementary",
+        "extremes",
+        "pairs",
+        "reduction",
+        "softmax",
+        "special",
+    ]
+)
+for family in sorted(FAMILIES):
+    import_module(f"rushlight.ops.{family}")
 
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int64", "bool")
 # what rushlight computes where PyTorch has no kernel: (row, dtypes)
@@ -64,18 +78,6 @@ def torch_function(row: Op) -> Callable | None:
     return getattr(torch.special, name, None) if "special" in surface else None
 
 
-FAMILIES = frozenset(
-    {
-        "activation",
-        "arithmetic",
-        "comparison",
-        "elementary",
-        "pairs",
-        "reduction",
-        "softmax",
-        "special",
-    }
-)
 COMPARED = [
     row
     for name, row in sorted(TABLE.items())
@@ -272,6 +274,46 @@ def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: s
         np.testing.assert_allclose(
             ours.tolist(), theirs.tolist(), rtol=tolerance, atol=tolerance, err_msg=expression
         )
+
+
+# calls of complex tensors x, y (and z): values and gradients in PyTorch's convention
+HOLOMORPHIC = (
+    "exp expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sqrt "
+    "rsqrt reciprocal sigmoid square abs angle sgn sinc positive neg"
+)
+COMPLEX = [f"t.{name}(x)" for name in HOLOMORPHIC.split()] + [
+    *("x + y", "x - y", "x * y", "x / y", "x * 2.5", "x * (1 + 2j)", "x / 2j", "x ** 2", "x ** 3"),
+    *("x ** -1", "x ** 1.5", "x ** y", "t.add(x, y, alpha=2j)", "t.lerp(x, y, 0.3)"),
+    *("t.addcmul(x, y, z, value=0.5)", "t.addcdiv(x, y, z, value=0.5)", "x.sum()", "x.mean()"),
+    *("x.prod()", "t.cumsum(x, 0)", "t.cumprod(x, 0)", "t.var(x)", "t.std(x)", "t.norm(x)"),
+    *("t.norm(x, p=1)", "t.norm(x, p=3)", "x.real * 2", "x.imag * 2", "x.conj() * y"),
+    "t.where(x.real > 0, x, y)",
+]
+
+
+@pytest.mark.parametrize("expression", COMPLEX)
+@pytest.mark.filterwarnings("ignore")
+def test_complex_values_and_gradients(expression: str) -> None:
+    inputs = [
+        [0.5 + 0.3j, -1.2 + 0.7j, 0.4 - 1.1j],
+        [1.5 - 0.3j, 0.2 + 0.9j, -0.7 + 0.1j],
+        [0.9 + 0.8j, 1.2 - 0.7j, 0.5 + 0.5j],
+    ]
+    found = []
+    for library in (rl, torch):
+        leaves = [library.tensor(v, dtype=library.complex128, requires_grad=True) for v in inputs]
+        out = eval(
+            expression, {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves))}
+        )
+        weights = library.tensor([1.0 + 0.5j, 2.0 - 1j, -3.0 + 0.2j], dtype=library.complex128)
+        weighed = out * (weights if out.ndim else weights[0])
+        weighed.real.sum().backward()
+        found.append([out.detach(), *(leaf.grad for leaf in leaves)])
+    for ours, theirs in zip(*found):
+        if theirs is not None:
+            assert ours is not None, expression
+            assert str(ours.dtype) == str(theirs.dtype)
+            np.testing.assert_allclose(ours.tolist(), theirs.tolist(), rtol=1e-9, atol=1e-9)
 
 
 # calls that raise: the type of the error, and a word that says what is wrong

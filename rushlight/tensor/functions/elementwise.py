@@ -7,10 +7,11 @@ is decided here is only which.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...base import dtype as dtypes
-from ...ops import arithmetic, comparison, core, elementary, extremes, pairs
+from ...ops import arithmetic, comparison, core, elementary, extremes, namespace, pairs
 from ...ops.registry import TABLE
 from ..tensor import Tensor
 
@@ -166,6 +167,28 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p (James, 1964); x > (p - 1) / 2.
+
+    p (p - 1) / 4 log(pi) + sum_{j < p} lgamma(x - j / 2). Follows `torch.mvlgamma`.
+
+    >>> import rushlight as rl
+    >>> rl.mvlgamma(rl.tensor([2.]), 2)
+    tensor([0.4516])
+    """
+    if p < 1:
+        raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, but got {p}")
+    total = elementary.lgamma(input)
+    for j in range(1, p):
+        total = total + elementary.lgamma(input - j / 2)
+    return total + p * (p - 1) / 4 * math.log(math.pi)
+
+
+def polygamma(input: Tensor, n: int) -> Tensor:
+    """The method `x.polygamma(n)`: `torch.polygamma(n, x)`."""
+    return namespace.polygamma(n, input)
+
+
 FUNCTIONS = (
     positive,
     div,
@@ -178,8 +201,21 @@ FUNCTIONS = (
     allclose,
     equal,
     isin,
+    mvlgamma,
 )
-METHODS = (positive, div, pow, float_power, clamp, clamp_min, clamp_max, allclose, equal)
+METHODS = (
+    positive,
+    div,
+    pow,
+    float_power,
+    clamp,
+    clamp_min,
+    clamp_max,
+    allclose,
+    equal,
+    mvlgamma,
+    polygamma,
+)
 
 # other names of the same functions, both at the top level and as methods
 ALIASES = {

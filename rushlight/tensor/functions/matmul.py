@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ops import matmul as rows
+from ...ops.linalg import inv
 from ...ops.matmul import LETTERS
+from ..creation import eye
 from ..tensor import Tensor
 
 
@@ -193,8 +195,6 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
             f"{list(input.shape)}"
         )
     if n < 0:
-        from .linalg import inv
-
         return matrix_power(inv(input), -n)
     result, square = None, input
     while n:
@@ -204,8 +204,6 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         square = rows.matmul(square, square) if n else square
     if result is not None:
         return result
-    from ..creation import eye
-
     return eye(input.shape[-1], dtype=input.dtype, device=input.device).expand(input.shape).clone()
 
 

@@ -271,10 +271,10 @@ def norm(
     tensor(5.)
     """
     if p == "nuc":
-        import rushlight
+        from .matrices import matrix_norm
 
         dims = (0, 1) if dim is None else tuple(dim)
-        return rushlight.linalg.matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
+        return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f'norm: p is a number, "fro" or "nuc", but got "{p}"')
     order_ = 2.0 if p is None or isinstance(p, str) else float(p)

@@ -15,7 +15,7 @@ from ...base.layout import normalize_axis
 from ...ops import core, gathering
 from ...ops import searching as rows
 from ...ops.common import TYPE_NAMES
-from ..creation import from_array, tensor
+from ..conversion import from_array, tensor
 from ..return_types import named
 from ..tensor import Tensor
 from ..values import window

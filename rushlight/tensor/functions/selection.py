@@ -18,7 +18,7 @@ from ...base import dtype as dtypes
 from ...base.layout import broadcast_shapes, normalize_axis
 from ...ops import core, gathering, indexing, masking
 from ...ops.common import TYPE_NAMES
-from ..creation import from_array
+from ..conversion import from_array
 from ..getitem import check_known, known, mask_positions
 from ..tensor import Tensor
 from ..values import window
