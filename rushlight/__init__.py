@@ -100,7 +100,7 @@ def __getattr__(name: str) -> Any:
             return found
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(globals()) + list(_LAZY), 1)
+    near = get_close_matches(name, [*globals(), *_LAZY, *_lazy.TORCH], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}{hint}")
 

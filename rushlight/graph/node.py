@@ -33,12 +33,16 @@ The vocabulary (`op`), beside the elementwise rows of `kernel/primitives.py`:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..base.dtype import dtype
+
+if TYPE_CHECKING:
+    _Unary = Callable[["Node"], "Node"]
+    _Binary = Callable[["Node", Any], "Node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,26 @@ class Node:
     """
 
     __slots__ = ("attributes", "dtype", "inputs", "op", "shape", "weak")
+
+    # Python's operators: graph/build.py sets them.
+    __add__: ClassVar[_Binary]
+    __radd__: ClassVar[_Binary]
+    __sub__: ClassVar[_Binary]
+    __rsub__: ClassVar[_Binary]
+    __mul__: ClassVar[_Binary]
+    __rmul__: ClassVar[_Binary]
+    __truediv__: ClassVar[_Binary]
+    __rtruediv__: ClassVar[_Binary]
+    __and__: ClassVar[_Binary]
+    __rand__: ClassVar[_Binary]
+    __or__: ClassVar[_Binary]
+    __ror__: ClassVar[_Binary]
+    __lt__: ClassVar[_Binary]
+    __le__: ClassVar[_Binary]
+    __gt__: ClassVar[_Binary]
+    __ge__: ClassVar[_Binary]
+    __neg__: ClassVar[_Unary]
+    __invert__: ClassVar[_Unary]
 
     def __init__(
         self,

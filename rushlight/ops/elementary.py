@@ -59,276 +59,7 @@ def _each(function: Callable[[float], float]) -> Callable:
     return lambda x: np.vectorize(function, otypes=[np.float64])(x)
 
 
-# --- exponentials and logarithms ----------------------------------------------------------------
-
-exp = _function(
-    "exp",
-    "e to the power x",
-    lambda g, out: g * conjugate(out),
-    np.exp,
-    (-2, 2),
-    ("0., 1.", "1.0000, 2.7183"),
-)
-exp2 = _function(
-    "exp2",
-    "2 to the power x",
-    lambda g, out: g * conjugate(out) * math.log(2.0),
-    np.exp2,
-    (-2, 2),
-    ("0., 3.", "1., 8."),
-    "torch Tensor special",
-)
-expm1 = _function(
-    "expm1",
-    "e to the power x, minus one, accurate near zero",
-    lambda g, out: g * (conjugate(out) + 1),
-    np.expm1,
-    (-2, 2),
-    ("0., 1.", "0.0000, 1.7183"),
-    "torch Tensor special",
-)
-log = _function(
-    "log",
-    "the natural logarithm",
-    lambda g, input: g / conjugate(input),
-    np.log,
-    (0.2, 3),
-    ("1., 2.", "0.0000, 0.6931"),
-)
-log2 = _function(
-    "log2",
-    "the logarithm to base 2",
-    lambda g, input: g / (conjugate(input) * math.log(2.0)),
-    np.log2,
-    (0.2, 3),
-    ("1., 8.", "0., 3."),
-)
-log10 = _function(
-    "log10",
-    "the logarithm to base 10",
-    lambda g, input: g / (conjugate(input) * math.log(10.0)),
-    np.log10,
-    (0.2, 3),
-    ("1., 100.", "0., 2."),
-)
-log1p = _function(
-    "log1p",
-    "the natural logarithm of 1 + x, accurate near zero",
-    lambda g, input: g / (conjugate(input) + 1),
-    np.log1p,
-    (-0.8, 3),
-    ("0., 1.", "0.0000, 0.6931"),
-    "torch Tensor special",
-)
-
-# --- trigonometry -------------------------------------------------------------------------------
-
-sin = _function(
-    "sin",
-    "the sine",
-    lambda g, input: g * conjugate(cos(input)),
-    np.sin,
-    (-4, 4),
-    ("0., 1.", "0.0000, 0.8415"),
-)
-cos = _function(
-    "cos",
-    "the cosine",
-    lambda g, input: -(g * conjugate(sin(input))),
-    np.cos,
-    (-4, 4),
-    ("0., 1.", "1.0000, 0.5403"),
-)
-tan = _function(
-    "tan",
-    "the tangent",
-    lambda g, out: g * conjugate(out * out + 1),
-    np.tan,
-    (-1.2, 1.2),
-    ("0., 1.", "0.0000, 1.5574"),
-)
-asin = _function(
-    "asin",
-    "the angle in [-pi/2, pi/2] of a sine",
-    lambda g, input: g * conjugate(rsqrt(1 - input * input)),
-    np.arcsin,
-    (-0.9, 0.9),
-    ("0., 1.", "0.0000, 1.5708"),
-)
-acos = _function(
-    "acos",
-    "the angle in [0, pi] of a cosine",
-    lambda g, input: -(g * conjugate(rsqrt(1 - input * input))),
-    np.arccos,
-    (-0.9, 0.9),
-    ("0., 1.", "1.5708, 0.0000"),
-)
-atan = _function(
-    "atan",
-    "the angle in (-pi/2, pi/2) of a tangent",
-    lambda g, input: g / conjugate(input * input + 1),
-    np.arctan,
-    (-3, 3),
-    ("0., 1.", "0.0000, 0.7854"),
-)
-sinh = _function(
-    "sinh",
-    "the hyperbolic sine",
-    lambda g, input: g * conjugate(cosh(input)),
-    np.sinh,
-    (-2, 2),
-    ("0., 1.", "0.0000, 1.1752"),
-)
-cosh = _function(
-    "cosh",
-    "the hyperbolic cosine",
-    lambda g, input: g * conjugate(sinh(input)),
-    np.cosh,
-    (-2, 2),
-    ("0., 1.", "1.0000, 1.5431"),
-)
-tanh = _function(
-    "tanh",
-    "the hyperbolic tangent",
-    lambda g, out: tanh_backward(g, out),
-    np.tanh,
-    (-2, 2),
-    ("0., 1.", "0.0000, 0.7616"),
-    "torch Tensor nn.functional",
-)
-asinh = _function(
-    "asinh",
-    "the inverse of the hyperbolic sine",
-    lambda g, input: g * conjugate(rsqrt(input * input + 1)),
-    np.arcsinh,
-    (-3, 3),
-    ("0., 1.", "0.0000, 0.8814"),
-)
-acosh = _function(
-    "acosh",
-    "the inverse of the hyperbolic cosine",
-    lambda g, input: g * conjugate(rsqrt(input - 1) * rsqrt(input + 1)),
-    np.arccosh,
-    (1.2, 4),
-    ("1., 2.", "0.0000, 1.3170"),
-)
-atanh = _function(
-    "atanh",
-    "the inverse of the hyperbolic tangent",
-    lambda g, input: g / conjugate(1 - input * input),
-    np.arctanh,
-    (-0.9, 0.9),
-    ("0., 0.5", "0.0000, 0.5493"),
-)
-
-# --- roots and reciprocals ----------------------------------------------------------------------
-
-sqrt = _function(
-    "sqrt",
-    "the square root",
-    lambda g, out: g / (conjugate(out) * 2),
-    np.sqrt,
-    (0.2, 4),
-    ("4., 9.", "2., 3."),
-)
-rsqrt = _function(
-    "rsqrt",
-    "one over the square root",
-    lambda g, out: g * conjugate(out * out * out) * -0.5,
-    lambda x: 1 / np.sqrt(x),
-    (0.2, 4),
-    ("4., 16.", "0.5000, 0.2500"),
-)
-reciprocal = _function(
-    "reciprocal",
-    "one over x",
-    lambda g, out: -(g * conjugate(out * out)),
-    np.reciprocal,
-    (0.5, 3),
-    ("2., 4.", "0.5000, 0.2500"),
-)
-
-# --- error and gamma functions, sigmoid ---------------------------------------------------------
-
-erf = _function(
-    "erf",
-    "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x",
-    lambda g, input: g * (exp(-(input * input)) * (2.0 / math.sqrt(math.pi))),
-    _each(math.erf),
-    (-2, 2),
-    ("0., 1.", "0.0000, 0.8427"),
-    "torch Tensor special",
-)
-erfc = _function(
-    "erfc",
-    "1 - erf(x), accurate where that is small",
-    lambda g, input: g * (exp(-(input * input)) * (-2.0 / math.sqrt(math.pi))),
-    _each(math.erfc),
-    (-2, 2),
-    ("0., 1.", "1.0000, 0.1573"),
-    "torch Tensor special",
-)
-
-
-def _erfinv_reference(y: np.ndarray) -> np.ndarray:
-    """The root of erf(x) = y by bisection."""
-    low, high = np.full(y.shape, -6.0), np.full(y.shape, 6.0)
-    for _ in range(100):
-        middle = (low + high) / 2
-        below = _each(math.erf)(middle) < y
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2
-
-
-erfinv = _function(
-    "erfinv",
-    "the inverse of erf on (-1, 1)",
-    lambda g, out: g * (exp(out * out) * (math.sqrt(math.pi) / 2.0)),
-    _erfinv_reference,
-    (-0.9, 0.9),
-    ("0., 0.5", "0.0000, 0.4769"),
-    "torch Tensor special",
-)
-lgamma = _function(
-    "lgamma",
-    "the logarithm of the absolute value of the gamma function",
-    lambda g, input: g * digamma(input),
-    _each(math.lgamma),
-    (0.3, 5),
-    ("1., 3.", "0.0000, 0.6931"),
-)
-
-
-def _digamma_derivative(g, input):  # type: ignore[no-untyped-def]
-    from .special import polygamma
-
-    return g * polygamma(1, input)
-
-
-def _digamma_reference(x: np.ndarray) -> np.ndarray:
-    """The derivative of log gamma by central differences of fourth order."""
-    f, h = _each(math.lgamma), 1e-3
-    return (8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
-
-
-digamma = _function(
-    "digamma",
-    "the derivative of the logarithm of the gamma function",
-    _digamma_derivative,
-    _digamma_reference,
-    (0.6, 5),
-    ("1., 2.", "-0.5772,  0.4228"),
-    "torch Tensor special",
-)
-sigmoid = _function(
-    "sigmoid",
-    "1 / (1 + exp(-x))",
-    lambda g, out: sigmoid_backward(g, out),
-    lambda x: 1 / (1 + np.exp(-x)),
-    (-4, 4),
-    ("0., 2.", "0.5000, 0.8808"),
-    "torch Tensor nn.functional",
-)
+# --- gradients that are one node --------------------------------------------------------------------
 
 
 @op("", elementwise=True)
@@ -361,6 +92,278 @@ def _with_output(make: Callable) -> list:
 
 sigmoid_backward.test(_with_output, lambda g, y: g * y * (1 - y))
 tanh_backward.test(_with_output, lambda g, y: g * (1 - y**2))
+
+# --- exponentials and logarithms ----------------------------------------------------------------
+
+exp: Op = _function(
+    "exp",
+    "e to the power x",
+    lambda g, out: g * conjugate(out),
+    np.exp,
+    (-2, 2),
+    ("0., 1.", "1.0000, 2.7183"),
+)
+exp2: Op = _function(
+    "exp2",
+    "2 to the power x",
+    lambda g, out: g * conjugate(out) * math.log(2.0),
+    np.exp2,
+    (-2, 2),
+    ("0., 3.", "1., 8."),
+    "torch Tensor special",
+)
+expm1: Op = _function(
+    "expm1",
+    "e to the power x, minus one, accurate near zero",
+    lambda g, out: g * (conjugate(out) + 1),
+    np.expm1,
+    (-2, 2),
+    ("0., 1.", "0.0000, 1.7183"),
+    "torch Tensor special",
+)
+log: Op = _function(
+    "log",
+    "the natural logarithm",
+    lambda g, input: g / conjugate(input),
+    np.log,
+    (0.2, 3),
+    ("1., 2.", "0.0000, 0.6931"),
+)
+log2: Op = _function(
+    "log2",
+    "the logarithm to base 2",
+    lambda g, input: g / (conjugate(input) * math.log(2.0)),
+    np.log2,
+    (0.2, 3),
+    ("1., 8.", "0., 3."),
+)
+log10: Op = _function(
+    "log10",
+    "the logarithm to base 10",
+    lambda g, input: g / (conjugate(input) * math.log(10.0)),
+    np.log10,
+    (0.2, 3),
+    ("1., 100.", "0., 2."),
+)
+log1p: Op = _function(
+    "log1p",
+    "the natural logarithm of 1 + x, accurate near zero",
+    lambda g, input: g / (conjugate(input) + 1),
+    np.log1p,
+    (-0.8, 3),
+    ("0., 1.", "0.0000, 0.6931"),
+    "torch Tensor special",
+)
+
+# --- trigonometry -------------------------------------------------------------------------------
+
+sin: Op = _function(
+    "sin",
+    "the sine",
+    lambda g, input: g * conjugate(cos(input)),
+    np.sin,
+    (-4, 4),
+    ("0., 1.", "0.0000, 0.8415"),
+)
+cos: Op = _function(
+    "cos",
+    "the cosine",
+    lambda g, input: -(g * conjugate(sin(input))),
+    np.cos,
+    (-4, 4),
+    ("0., 1.", "1.0000, 0.5403"),
+)
+tan: Op = _function(
+    "tan",
+    "the tangent",
+    lambda g, out: g * conjugate(out * out + 1),
+    np.tan,
+    (-1.2, 1.2),
+    ("0., 1.", "0.0000, 1.5574"),
+)
+asin: Op = _function(
+    "asin",
+    "the angle in [-pi/2, pi/2] of a sine",
+    lambda g, input: g * conjugate(rsqrt(1 - input * input)),
+    np.arcsin,
+    (-0.9, 0.9),
+    ("0., 1.", "0.0000, 1.5708"),
+)
+acos: Op = _function(
+    "acos",
+    "the angle in [0, pi] of a cosine",
+    lambda g, input: -(g * conjugate(rsqrt(1 - input * input))),
+    np.arccos,
+    (-0.9, 0.9),
+    ("0., 1.", "1.5708, 0.0000"),
+)
+atan: Op = _function(
+    "atan",
+    "the angle in (-pi/2, pi/2) of a tangent",
+    lambda g, input: g / conjugate(input * input + 1),
+    np.arctan,
+    (-3, 3),
+    ("0., 1.", "0.0000, 0.7854"),
+)
+sinh: Op = _function(
+    "sinh",
+    "the hyperbolic sine",
+    lambda g, input: g * conjugate(cosh(input)),
+    np.sinh,
+    (-2, 2),
+    ("0., 1.", "0.0000, 1.1752"),
+)
+cosh: Op = _function(
+    "cosh",
+    "the hyperbolic cosine",
+    lambda g, input: g * conjugate(sinh(input)),
+    np.cosh,
+    (-2, 2),
+    ("0., 1.", "1.0000, 1.5431"),
+)
+tanh: Op = _function(
+    "tanh",
+    "the hyperbolic tangent",
+    lambda g, out: tanh_backward(g, out),
+    np.tanh,
+    (-2, 2),
+    ("0., 1.", "0.0000, 0.7616"),
+    "torch Tensor nn.functional",
+)
+asinh: Op = _function(
+    "asinh",
+    "the inverse of the hyperbolic sine",
+    lambda g, input: g * conjugate(rsqrt(input * input + 1)),
+    np.arcsinh,
+    (-3, 3),
+    ("0., 1.", "0.0000, 0.8814"),
+)
+acosh: Op = _function(
+    "acosh",
+    "the inverse of the hyperbolic cosine",
+    lambda g, input: g * conjugate(rsqrt(input - 1) * rsqrt(input + 1)),
+    np.arccosh,
+    (1.2, 4),
+    ("1., 2.", "0.0000, 1.3170"),
+)
+atanh: Op = _function(
+    "atanh",
+    "the inverse of the hyperbolic tangent",
+    lambda g, input: g / conjugate(1 - input * input),
+    np.arctanh,
+    (-0.9, 0.9),
+    ("0., 0.5", "0.0000, 0.5493"),
+)
+
+# --- roots and reciprocals ----------------------------------------------------------------------
+
+sqrt: Op = _function(
+    "sqrt",
+    "the square root",
+    lambda g, out: g / (conjugate(out) * 2),
+    np.sqrt,
+    (0.2, 4),
+    ("4., 9.", "2., 3."),
+)
+rsqrt: Op = _function(
+    "rsqrt",
+    "one over the square root",
+    lambda g, out: g * conjugate(out * out * out) * -0.5,
+    lambda x: 1 / np.sqrt(x),
+    (0.2, 4),
+    ("4., 16.", "0.5000, 0.2500"),
+)
+reciprocal: Op = _function(
+    "reciprocal",
+    "one over x",
+    lambda g, out: -(g * conjugate(out * out)),
+    np.reciprocal,
+    (0.5, 3),
+    ("2., 4.", "0.5000, 0.2500"),
+)
+
+# --- error and gamma functions, sigmoid ---------------------------------------------------------
+
+erf: Op = _function(
+    "erf",
+    "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x",
+    lambda g, input: g * (exp(-(input * input)) * (2.0 / math.sqrt(math.pi))),
+    _each(math.erf),
+    (-2, 2),
+    ("0., 1.", "0.0000, 0.8427"),
+    "torch Tensor special",
+)
+erfc: Op = _function(
+    "erfc",
+    "1 - erf(x), accurate where that is small",
+    lambda g, input: g * (exp(-(input * input)) * (-2.0 / math.sqrt(math.pi))),
+    _each(math.erfc),
+    (-2, 2),
+    ("0., 1.", "1.0000, 0.1573"),
+    "torch Tensor special",
+)
+
+
+def _erfinv_reference(y: np.ndarray) -> np.ndarray:
+    """The root of erf(x) = y by bisection."""
+    low, high = np.full(y.shape, -6.0), np.full(y.shape, 6.0)
+    for _ in range(100):
+        middle = (low + high) / 2
+        below = _each(math.erf)(middle) < y
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return (low + high) / 2
+
+
+erfinv: Op = _function(
+    "erfinv",
+    "the inverse of erf on (-1, 1)",
+    lambda g, out: g * (exp(out * out) * (math.sqrt(math.pi) / 2.0)),
+    _erfinv_reference,
+    (-0.9, 0.9),
+    ("0., 0.5", "0.0000, 0.4769"),
+    "torch Tensor special",
+)
+lgamma: Op = _function(
+    "lgamma",
+    "the logarithm of the absolute value of the gamma function",
+    lambda g, input: g * digamma(input),
+    _each(math.lgamma),
+    (0.3, 5),
+    ("1., 3.", "0.0000, 0.6931"),
+)
+
+
+def _digamma_derivative(g, input):  # type: ignore[no-untyped-def]
+    from .special import polygamma
+
+    return g * polygamma(1, input)
+
+
+def _digamma_reference(x: np.ndarray) -> np.ndarray:
+    """The derivative of log gamma by central differences of fourth order."""
+    f, h = _each(math.lgamma), 1e-3
+    return (8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h)
+
+
+digamma: Op = _function(
+    "digamma",
+    "the derivative of the logarithm of the gamma function",
+    _digamma_derivative,
+    _digamma_reference,
+    (0.6, 5),
+    ("1., 2.", "-0.5772,  0.4228"),
+    "torch Tensor special",
+)
+sigmoid: Op = _function(
+    "sigmoid",
+    "1 / (1 + exp(-x))",
+    lambda g, out: sigmoid_backward(g, out),
+    lambda x: 1 / (1 + np.exp(-x)),
+    (-4, 4),
+    ("0., 2.", "0.5000, 0.8808"),
+    "torch Tensor nn.functional",
+)
+
 
 # --- angles and squares -------------------------------------------------------------------------
 
@@ -496,6 +499,6 @@ def _refuse_whole(name: str, x: Value) -> None:
         raise NotImplementedError(f"\"{name}_vml_cpu\" not implemented for 'Bool'")
 
 
-floor = _whole("floor", "The largest whole number <= x", np.floor, ("-1.5, 1.5", "-2.,  1."))
-ceil = _whole("ceil", "The smallest whole number >= x", np.ceil, ("-1.5, 1.5", "-1.,  2."))
-trunc = _whole("trunc", "x without its fraction", np.trunc, ("-1.5, 1.5", "-1.,  1."))
+floor: Op = _whole("floor", "The largest whole number <= x", np.floor, ("-1.5, 1.5", "-2.,  1."))
+ceil: Op = _whole("ceil", "The smallest whole number >= x", np.ceil, ("-1.5, 1.5", "-1.,  2."))
+trunc: Op = _whole("trunc", "x without its fraction", np.trunc, ("-1.5, 1.5", "-1.,  1."))

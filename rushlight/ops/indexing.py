@@ -82,7 +82,7 @@ def index_addresses(
         at = k if k < place else k + len(among)
         address = b.add(address, b.mul(b.iota(result, at), whole(extents_after(shape, d))))
     for index, d in zip(indices, dims):
-        if shape[d] == 0 and prod(among):
+        if shape[d] == 0 and 0 not in among:
             raise IndexError("index is out of bounds for dimension with size 0")
         part = part_of_address(
             b.cast(index, dtypes.int64), shape[d], extents_after(shape, d), numel, wraps

@@ -7,6 +7,8 @@ tensor/functions/selection.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..base import dtype as dtypes
@@ -17,7 +19,7 @@ from .core import where
 from .registry import Value, op
 
 
-def require_mask(name: str, mask: Value) -> None:
+def require_mask(name: str, mask: Any) -> None:
     """RuntimeError unless the mask is one of bools."""
     if mask.dtype is not dtypes.bool_:
         raise RuntimeError(

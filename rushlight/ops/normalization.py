@@ -329,7 +329,7 @@ def _seen(shape: Shape, axes: Shape, affine: Shape, centered: bool = True) -> Ca
 
 
 def _backward_samples(make: Callable) -> list:
-    cases = []
+    cases: list[tuple[tuple, dict]] = []
     for shape, axes, affine, centered in (
         ((4, 6), (1,), (1, 6), True),
         ((4, 3, 2), (0, 2), (1, 3, 1), True),

@@ -47,7 +47,7 @@ class _Step:
         factor = opmath(b.cast(alpha, self.type))
         return self.rounded(b.fma(factor, y, x))
 
-    def mixed(self, x: Node, y: Node, weight: Node) -> Node:
+    def mixed(self, x: Node, y: Node, weight: Any) -> Node:
         """x.lerp(y, weight)"""
         part = self.number(weight)
         small = b.binary("lt", absolute(part), 0.5)

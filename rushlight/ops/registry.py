@@ -27,7 +27,7 @@ _REQUIRED = object()
 
 Value = Node
 Values = Sequence[Node]
-Scalar = Node
+Scalar = Any  # a node in bodies, a Python number as a default
 
 
 class Rule:

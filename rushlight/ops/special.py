@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def _polynomial(coefficients: Sequence[float], x: Node) -> Node:
     return total
 
 
-def _power(x: Node, y: Node | float) -> Node:
+def _power(x: Node, y: Any) -> Node:
     return b.elementwise("pow", x, b.cast(y, x.dtype))
 
 
@@ -55,7 +56,8 @@ def _bernoulli(count: int) -> list[Fraction]:
     """B_2, B_4, ... B_2count."""
     numbers = [Fraction(1)]
     for m in range(1, 2 * count + 1):
-        numbers.append(-sum(math.comb(m + 1, k) * numbers[k] for k in range(m)) / (m + 1))
+        rest = sum((math.comb(m + 1, k) * numbers[k] for k in range(m)), Fraction(0))
+        numbers.append(-rest / (m + 1))
     return numbers[2::2]
 
 

@@ -122,7 +122,7 @@ def _everything() -> tuple[dict[str, str], dict[str, str]]:
 
     load_families()
     for name, row in TABLE.items():
-        place = f"{row.body.__module__.split('.', 1)[1]}:{name}"
+        place = f"{row.body.__module__.partition('.')[2]}:{name}"
         surfaces = row.surface.split()
         if not place.startswith("ops."):
             continue

@@ -1,4 +1,4 @@
-"""The example of ops/README.md, run as it stands: one row gives a function, a method, an in-place method and gradients."""
+"""The example of ops/README.md, run as it stands: one row gives a function and its gradients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from rushlight import ops
 
 SCRIPT = """
+from __future__ import annotations
 import numpy as np
 import rushlight as rl
 from rushlight.graph import build as b
