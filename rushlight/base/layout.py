@@ -66,8 +66,9 @@ class Layout:
     device: device
 
     def __repr__(self) -> str:
+        strides = "" if self.contiguous else f" strides {list(self.strides)}"
         where = f" at {self.offset}" if self.offset else ""
-        return f"{self.dtype.name}{list(self.shape)} strides {list(self.strides)}{where}"
+        return f"{self.dtype.name}{list(self.shape)}{strides}{where}"
 
     def dense(self) -> bool:
         """True where the elements fill [0, numel) of the storage, each once, in whatever order of

@@ -119,7 +119,7 @@ def _numpy_weights(
 ) -> np.ndarray:
     scores = q @ np.swapaxes(k, -1, -2) * scale
     if is_causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
     powers = np.exp(scores - np.maximum(scores.max(-1, keepdims=True), -1e30))

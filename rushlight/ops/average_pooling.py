@@ -71,8 +71,12 @@ def _spread(g: Node, size: Sizes, w: Window) -> Node:
     for first, part in _passes(w):
         count = len(part.kernel)
         g, own = _moved(g, first, count), size[first:] if count > 1 else (size[first],)
-        g = _moved(unwindow(lambda place, g=g: g, own, part, uniform=True), first, count)
+        g = _moved(_unwindowed(g, own, part), first, count)
     return g
+
+
+def _unwindowed(g: Node, size: Sizes, w: Window) -> Node:
+    return unwindow(lambda place: g, size, w, uniform=True)
 
 
 def _divided(x: Node, size: Sizes, w: Window, divisor: Divisor) -> Node:
@@ -162,7 +166,7 @@ def _average_row(rank: int) -> Op:
     )
 
     @row.vjp("input")
-    def _(
+    def _(  # type: ignore[no-untyped-def]
         g,
         input_layout,
         kernel_size,
@@ -171,7 +175,7 @@ def _average_row(rank: int) -> Op:
         ceil_mode,
         count_include_pad,
         divisor_override,
-    ):  # type: ignore[no-untyped-def]
+    ):
         way = _way(name, rank, input_layout.shape, kernel_size, stride, padding, ceil_mode)
         return window_mean_backward(
             g, input_layout.shape[-rank:], way, (count_include_pad, divisor_override)

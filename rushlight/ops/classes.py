@@ -174,7 +174,7 @@ def _masses(
         shape = [classes if d == axis else 1 for d in range(input.ndim)]
         per_class = b.expand(b.reshape(opmath(weight), shape), input.shape)
     if target.shape == input.shape and target.dtype.kind == "float":
-        mass = opmath(target)
+        mass: Any = opmath(target)
         if smoothing:
             mass = mass * (1 - smoothing) + smoothing / classes
         mass = mass if per_class is None else mass * per_class
@@ -337,7 +337,7 @@ def _indices(make: Callable) -> list:
 
 
 def _smoothed(make: Callable) -> list:
-    cases = [((*args, -100, 0.2), {}) for args, _ in _indices(make)]
+    cases: list = [((*args, -100, 0.2), {}) for args, _ in _indices(make)]
     shares = make(3, 4, low=0.1, high=0.9)
     return [
         *_indices(make),

@@ -20,6 +20,8 @@ from ..graph.node import ContractionMap, Node
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
+Map = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+Orders = tuple[Sizes, Sizes, Sizes]
 
 
 class Geometry(NamedTuple):
@@ -52,10 +54,12 @@ class _Loops:
         found = [p for p in parts if not isinstance(p, int) and p[0] in self.place]
         return constant, tuple((self.place[name], coefficient) for name, coefficient in found)
 
-    def contract(self, a: Node, w: Node, maps: tuple, orders: tuple, type: dtype | None) -> Node:
+    def contract(
+        self, a: Node, w: Node, maps: tuple[Map, Map], orders: Orders, type: dtype | None
+    ) -> Node:
         if 0 in self.extents:
             return b.expand(b.const(0, type or a.dtype), self.extents[: self.rank])
-        return b.contract(a, w, ContractionMap(self.extents, self.rank, *maps, orders), type)
+        return b.contract(a, w, ContractionMap(self.extents, self.rank, maps[0], maps[1], orders), type)
 
 
 def channels_last(rank: int) -> Sizes:

@@ -440,8 +440,8 @@ def _scatter_reduce_reference(
         found.setdefault(tuple(target), []).append(src[place])
     result = x.copy()
     join = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
-    for target, values in found.items():
-        result[target] = join([x[target], *values] if include_self else values)
+    for met, values in found.items():
+        result[met] = join([x[met], *values] if include_self else values)
     return result
 
 

@@ -222,7 +222,7 @@ def batch_norm_training(
     y = b.cast(_scaled(x, centre, invstd, weight, bias, affine, True), input.dtype)
     results = [y, centre, invstd]
     count = counted(x.shape, axes)
-    unbiased = square * (count / (count - 1) if count > 1 else math.inf)
+    unbiased: Any = square * (count / (count - 1) if count > 1 else math.inf)
     for running, fresh in ((running_mean, centre), (running_var, unbiased)):
         if running is not None:
             old, new = opmath(running), b.reshape(fresh, running.shape)

@@ -251,7 +251,7 @@ def _adam_inputs(
 
 
 @adam_step.vjp("param", "grad", "exp_avg", "exp_avg_sq")
-def _(
+def _(  # type: ignore[no-untyped-def]
     g0,
     g1,
     g2,
@@ -267,7 +267,7 @@ def _(
     decay_by,
     decay,
     maximize,
-):  # type: ignore[no-untyped-def]
+):
     to_mean, to_square = _adam_slopes(g0, g1, out1, out2, step_size, bias2_sqrt, eps)
     return _adam_inputs(
         g0, to_mean, g2 + to_square, param, grad, beta1, beta2, decay_by, decay, maximize
@@ -275,7 +275,7 @@ def _(
 
 
 @adam_amsgrad_step.vjp("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-def _(
+def _(  # type: ignore[no-untyped-def]
     g0,
     g1,
     g2,
@@ -294,7 +294,7 @@ def _(
     decay_by,
     decay,
     maximize,
-):  # type: ignore[no-untyped-def]
+):
     to_mean, to_largest = _adam_slopes(g0, g1, out1, out3, step_size, bias2_sqrt, eps)
     to_largest = g3 + to_largest
     grown = where(out2 > max_exp_avg_sq, 1.0, where(out2 == max_exp_avg_sq, 0.5, 0.0))

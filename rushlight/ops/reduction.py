@@ -185,12 +185,13 @@ def take_one(input: Value, index: Value, dim: int) -> Value:
     """input[..., index[...], ...]: one element along `dim` for each place of the others."""
     if input.ndim == 0:
         return input
-    axis, step, address = normalize_axis(dim, input.ndim), 1, None
+    axis, step = normalize_axis(dim, input.ndim), 1
+    address = b.const(0, dtypes.int64)
     for d in range(input.ndim - 1, -1, -1):
         at = d if d < axis else d - 1
         place = index if d == axis else b.iota(index.shape, at)
         term = b.binary("mul", place, b.const(step, dtypes.int64))
-        address = term if address is None else b.binary("add", address, term)
+        address = b.binary("add", address, term)
         step *= input.shape[d]
     return b.gather(input, address)
 

@@ -40,7 +40,10 @@ def make_signature(row: Op, args: tuple) -> Signature:
         else:
             bound.append(value)
     where = common_device(row.__name__, layouts)
-    made = call_body(row, bound)
+    try:
+        made = call_body(row, bound)
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        raise explained(error, row, args) from None
     outputs = made if isinstance(made, tuple) else (made,)
     return Signature(
         row,
@@ -49,6 +52,21 @@ def make_signature(row: Op, args: tuple) -> Signature:
         outputs,
         tuple(output_layout(row, out, layouts, where) for out in outputs),
     )
+
+
+def explained(error: Exception, row: Op, args: tuple) -> Exception:
+    """The same error with the op and every operand at the end of its message."""
+    if type(error).__init__ not in (
+        RuntimeError.__init__,
+        IndexError.__init__,
+        ValueError.__init__,
+        TypeError.__init__,
+    ):
+        return error  # a class of its own, with a message of its own
+    operands = ", ".join(
+        f"{name}: {value!r}" for name, value in zip(row.names, args) if isinstance(value, Layout)
+    )
+    return type(error)(f"{error} [in {row.__name__}({operands})]" if operands else str(error))
 
 
 def call_body(row: Op, bound: list) -> Any:

@@ -26,7 +26,7 @@ from .elementary import digamma, erfc, exp, lgamma, log, log1p, rsqrt, sqrt
 from .registry import Value, op
 
 
-def _wide(x: Value) -> Node:
+def _wide(x: Value) -> Any:
     return b.cast(x, dtypes.float64)
 
 
@@ -168,7 +168,7 @@ def _bessel(order: int, x: Node, scaled: bool) -> Node:
     """I_0 or I_1 (exp(-|x|) times it where scaled)."""
     size = b.elementwise("abs", x)
     near = b.elementwise("minimum", size, b.expand(b.const(_SWITCH, x.dtype), x.shape))
-    series = _polynomial(
+    series: Any = _polynomial(
         [1.0 / (math.factorial(k) * math.factorial(k + order)) for k in range(48)],
         near * near * 0.25,
     )

@@ -36,7 +36,14 @@ class Window(NamedTuple):
 
     def only(self, d: int) -> Window:
         """The window of one dimension alone."""
-        return Window(*(part[d : d + 1] for part in self))
+        one = slice(d, d + 1)
+        return Window(
+            self.kernel[one],
+            self.stride[one],
+            self.padding[one],
+            self.dilation[one],
+            self.result[one],
+        )
 
     def taps(self) -> list[Taps]:
         """All places in a window, in row-major order."""
@@ -95,9 +102,9 @@ def window(
         count = (n + 2 * p - reach + (s - 1 if ceil_mode else 0)) // s + 1
         result.append(count - 1 if ceil_mode and (count - 1) * s >= n + p else count)
     if any(n < 1 for n in result):
-        before, after = ("x".join(map(str, (channels, *sizes))) for sizes in (size, result))
+        have, made = ("x".join(map(str, (channels, *sizes))) for sizes in (size, result))
         raise RuntimeError(
-            f"Given input size: ({before}). Calculated output size: ({after}). Output size is too "
+            f"Given input size: ({have}). Calculated output size: ({made}). Output size is too "
             "small"
         )
     after = [
@@ -126,7 +133,7 @@ def line(rank: int, axis: int, length: int) -> Node:
 
 
 def unwindow(
-    contribution: Callable[[Taps | None], Node], size: Sizes, w: Window, uniform: bool = False
+    contribution: Callable[[Taps], Node], size: Sizes, w: Window, uniform: bool = False
 ) -> Node:
     """The sum, at every element, of what the taps that met it contribute: (..., size).
 
@@ -165,11 +172,10 @@ def _side_by_side(
 
 def _piece(contribution: Callable, chosen: tuple[Phase, ...], periods: Sizes) -> Node:
     """The sum over the taps of one residue of every dimension: (..., q0, r0, q1, r1, ...)."""
-    uniform = any(run.residues > 1 for run in chosen)
     terms = []
     for steps in product(*(range(run.taps) for run in chosen)):
         place = tuple(run.first + run.step * j for run, j in zip(chosen, steps))
-        c = contribution(None if uniform else place)
+        c = contribution(place)
         lead = [0] * (c.ndim - len(chosen))
         starts = [run.origin - run.jump * j for run, j in zip(chosen, steps)]
         ends = [q + start - n for q, start, n in zip(periods, starts, c.shape[len(lead) :])]
@@ -178,10 +184,10 @@ def _piece(contribution: Callable, chosen: tuple[Phase, ...], periods: Sizes) ->
         c = contribution((0,) * len(chosen))
         terms.append(b.expand(b.const(0, c.dtype), (*c.shape[: c.ndim - len(chosen)], *periods)))
     total = reduce(b.add, terms)
-    lead = total.shape[: total.ndim - len(chosen)]
-    total = b.reshape(total, (*lead, *(n for q in periods for n in (q, 1))))
+    outer = total.shape[: total.ndim - len(chosen)]
+    total = b.reshape(total, (*outer, *(n for q in periods for n in (q, 1))))
     return b.expand(
-        total, (*lead, *(n for q, run in zip(periods, chosen) for n in (q, run.residues)))
+        total, (*outer, *(n for q, run in zip(periods, chosen) for n in (q, run.residues)))
     )
 
 

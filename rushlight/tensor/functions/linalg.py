@@ -216,8 +216,8 @@ def det(A: Tensor) -> Tensor:
     """The determinant of square matrices. Follows `torch.linalg.det`.
 
     >>> import rushlight as rl
-    >>> rl.det(rl.tensor([[1., 2.], [3., 4.]]))
-    tensor(-2.0000)
+    >>> rl.det(rl.tensor([[2., 1.], [0., 4.]]))
+    tensor(8.)
     """
     return rows.det(A)
 
