@@ -12,8 +12,13 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ORACLE = "torch"
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("rushlight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rushlight")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -117,6 +117,25 @@ ALIASES: dict[str, dtype] = {
     "cdouble": complex128,
 }
 
+# PyTorch's C++ names of the dtypes, as its messages have them
+TYPE_NAMES = {
+    "float64": "Double",
+    "float32": "Float",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+    "complex64": "ComplexFloat",
+    "complex128": "ComplexDouble",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+}
+
 _FROM_NUMPY = {t.numpy: t for t in DTYPES.values() if t is not bfloat16}
 
 

@@ -185,9 +185,8 @@ class Memory:
         backward = step == -1 and not (dynamic and dynamic.lanes)
         place = self._place(load, dynamic, 1 - self.lanes if backward else 0)
         active = self._active(mask)
-        if not step and isinstance(
-            place, str
-        ):  # one address, but lanes that may be off: read if any is on
+        # one address, but lanes that may be off: read if any is on
+        if not step and isinstance(place, str):
             return self._load_broadcast(load, place, active)
         if backward:
             active = active and self._reversed(active)

@@ -3,27 +3,38 @@ become buffers.
 
 In: the trace. Out: a buffer in every storage that is still alive. Invariants: live means realized,
 everything else is never stored; after an error every tensor is still usable except those whose
-value it was.
+value depends on what failed.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..base.errors import OutOfMemoryError
+from ..base.settings import SETTINGS
 from ..graph.trace import CURRENT, LOCK, Trace
 from .log import log
 from .profile import COUNTERS
 
 if TYPE_CHECKING:
+    from ..runtime.buffer import Buffer
+    from .interpreted import Checked, Interpreted
     from .program import Program
 
-PROGRAMS: dict[tuple[Any, ...], Program] = {}
+PROGRAMS: dict[tuple[Any, ...], Program | Interpreted | Checked] = {}
 LIMIT_PROGRAMS = 4096
 
 
 def flush() -> None:
-    """Compute every pending value that somebody can still reach."""
+    """Compute every pending value that somebody can still reach.
+
+    Where a step fails, all that does not depend on it is computed; a tensor that was to be
+    overwritten by what failed keeps the value it had, other tensors that depend on it raise the
+    error when they are read. Ctrl-C leaves everything pending.
+    """
     with LOCK:
         if not CURRENT.trace.entries:
             return
@@ -33,13 +44,29 @@ def flush() -> None:
             return
         try:
             run(trace, owners, wanted)
-        except BaseException as error:
-            for storages in owners:
-                for storage in storages:
-                    if storage.buffer is None:
-                        storage.error = error
-                        storage.epoch = -1
+        except KeyboardInterrupt:
+            CURRENT.trace = trace
             raise
+        except Exception as error:
+            told = told_to_user(error, trace)
+            give_up(trace, owners, told)
+            raise told from (None if told is not error else error.__cause__)
+
+
+def told_to_user(error: Exception, trace: Trace) -> Exception:
+    """The exception as it should reach the user."""
+    from .failure import Incomplete, explained
+
+    return explained(error, trace) if isinstance(error, Incomplete) else error
+
+
+def give_up(trace: Trace, owners: list[list[Any]], error: Exception) -> None:
+    """Storages whose value could not be made get back what they held before, or the error."""
+    before = {id(owner()): buffer for owner, buffer in zip(trace.leaf_owners, trace.leaves)}
+    for storage in (s for storages in owners for s in storages if s.epoch == trace.epoch):
+        storage.buffer = before.get(id(storage))
+        storage.error = None if storage.buffer is not None else error
+        storage.epoch = -1
 
 
 def living(trace: Trace) -> tuple[list[list[Any]], list[int]]:
@@ -68,7 +95,7 @@ def living(trace: Trace) -> tuple[list[list[Any]], list[int]]:
 
 def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
     """Find or build the program, run it, hand out its buffers."""
-    key = (tuple(trace.entries), tuple(wanted))
+    key = (tuple(trace.entries), tuple(wanted), SETTINGS.interpret, SETTINGS.check)
     program = PROGRAMS.get(key)
     if program is None:
         from .program import build  # the compiler is loaded when there is something to compile
@@ -87,8 +114,31 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
             PROGRAMS.clear()
         PROGRAMS[key] = program
     COUNTERS.flushes += 1
-    buffers = program.run(trace.leaves, trace.scalars)
+    try:
+        hand_out(owners, program.run(trace.leaves, trace.scalars))
+    except OutOfMemoryError:
+        if len(wanted) == 1:
+            raise
+        _in_halves(trace, owners, wanted)
+        raise
+    except Exception as error:
+        hand_out(owners, getattr(error, "buffers", ()))  # engine/failure.py: what could be made
+        raise
+
+
+def _in_halves(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
+    """Compute of what does not fit in memory together those values that fit alone."""
+    middle = len(wanted) // 2
+    for part in (slice(0, middle), slice(middle, None)):
+        with suppress(Exception):
+            run(trace, owners[part], wanted[part])
+
+
+def hand_out(owners: list[list[Any]], buffers: Sequence[Buffer | None]) -> None:
+    """Every value's storages get its buffer; None where there is none."""
     for storages, buffer in zip(owners, buffers):
+        if buffer is None:
+            continue
         for storage in storages[1:]:
             storage.buffer = buffer.copy()
             storage.epoch = -1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..base.layout import Layout
+from ..base.settings import SETTINGS
 from ..graph.node import Node
 from ..graph.printer import to_text
 from ..kernel import convert
@@ -23,6 +24,8 @@ from ..schedule.memory import lay_out
 from ..schedule.plan import Plan, Step, make_plan
 from . import interpret
 from .explain import step_lines
+from .failure import Incomplete, touched, written
+from .interpreted import Checked, Interpreted
 from .log import log
 from .target import CpuTarget
 
@@ -214,24 +217,49 @@ class Program:
     def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
         """A fresh buffer for each output."""
         holders, addresses, flat = self.environment(leaves)
-        for segment in self.segments:
-            failure = segment.run(addresses, scalars, flat)
-            if failure is not None:
-                self._raise(failure)
         first = len(self.leaf_places)
-        return holders[first : first + len(self.sizes)]
+        made = holders[first : first + len(self.sizes)]
+        for segment in self.segments:
+            error, step, node = self._attempt(segment, addresses, scalars, flat)
+            if error is not None:
+                spoilt = self._without(step, addresses, scalars, flat)
+                kept = [None if p in spoilt else b for p, b in zip(self.plan.outputs, made)]
+                raise Incomplete(kept, error, node)
+        return made
 
-    def _raise(self, failure: Failure) -> None:
-        """What a kernel reported: a bad index (by the site that checked it) or an integer division
-        by zero.
-        """
+    def _attempt(
+        self, segment: _Native | _Numpy, addresses: list[int], scalars: list[Any], flat: Any
+    ) -> tuple[Exception | None, int, Node | None]:
+        """Run a segment: (None, ...), or (what went wrong, the step, the node to blame)."""
+        try:
+            failure = segment.run(addresses, scalars, flat)
+        except Exception as error:
+            return error, segment.base, self.plan.steps[segment.base].nodes[0]
+        if failure is None:
+            return None, -1, None
+        step = segment.base + failure.step
         if 0 < failure.code <= len(self.plan.sites):
-            node = self.plan.sites[failure.code - 1]
-            size = node.inputs[0].numel
-            raise IndexError(
-                f"index {failure.words[0]} is out of bounds for dimension with size {size}"
-            )
-        raise RuntimeError("ZeroDivisionError")
+            return IndexError("index out of bounds"), step, self.plan.sites[failure.code - 1]
+        return RuntimeError("ZeroDivisionError"), step, self.plan.steps[step].nodes[0]
+
+    def _without(
+        self, failed: int, addresses: list[int], scalars: list[Any], flat: Any
+    ) -> set[int]:
+        """Go on behind a failed step, leaving out all that needs it; the buffers that lack values."""
+        spoilt = written(self.plan.steps[failed])
+        for number in range(failed + 1, len(self.plan.steps)):
+            step = self.plan.steps[number]
+            if not spoilt.isdisjoint(touched(step)):
+                spoilt |= written(step)
+                continue
+            single: _Native | _Numpy
+            if step.kind == "numpy":
+                single = _Numpy(number, step)
+            else:
+                single = _Native(self.plan, self.pointers, number, [step], self.slots)
+            if self._attempt(single, addresses, scalars, flat)[0] is not None:
+                spoilt |= written(step)
+        return spoilt
 
 
 def _one(name: str) -> Buffer:
@@ -244,7 +272,11 @@ def _one(name: str) -> Buffer:
     return _ONES[name]
 
 
-def build(entries: list[Any], wanted: list[int]) -> Program:
-    """The program of a trace."""
+def build(entries: list[Any], wanted: list[int]) -> Program | Interpreted | Checked:
+    """The program of a trace, as the switches ask for it."""
     values = assemble(entries)
-    return Program([values[k] for k in wanted])
+    outputs = [values[k] for k in wanted]
+    if SETTINGS.interpret:
+        return Interpreted(outputs)
+    program = Program(outputs)
+    return Checked(program, outputs) if SETTINGS.check else program

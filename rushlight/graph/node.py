@@ -69,10 +69,11 @@ class ContractionMap:
 class Node:
     """One value of a program.
 
-    `weak` marks what stems from Python numbers alone (see base/promotion.py).
+    `weak` marks what stems from Python numbers alone (see base/promotion.py); `origin` is the place
+    in the trace of the recorded operation that it belongs to, -1 while no program is being made.
     """
 
-    __slots__ = ("attributes", "dtype", "inputs", "op", "shape", "weak")
+    __slots__ = ("attributes", "dtype", "inputs", "op", "origin", "shape", "weak")
 
     # Python's operators: graph/build.py sets them.
     __add__: ClassVar[_Binary]
@@ -109,6 +110,7 @@ class Node:
         self.dtype = dtype
         self.attributes = attributes
         self.weak = weak
+        self.origin = -1
 
     @property
     def ndim(self) -> int:

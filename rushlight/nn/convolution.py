@@ -366,6 +366,9 @@ class ConvTranspose3d(_ConvTranspose):
 class _LazyConv(LazyModuleMixin):
     """A convolution that learns `in_channels` from its first input."""
 
+    weight: Any  # without a shape until then
+    bias: Any
+
     def __init__(
         self,
         out_channels: int,

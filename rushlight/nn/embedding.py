@@ -127,8 +127,10 @@ class Embedding(_Table):
         """A layer whose table is `embeddings`, not trained unless `freeze=False`."""
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, width = embeddings.shape
         return cls(
-            *embeddings.shape,
+            rows,
+            width,
             padding_idx,
             max_norm,
             norm_type,
@@ -224,8 +226,10 @@ class EmbeddingBag(_Table):
         """A layer whose table is `embeddings`, not trained unless `freeze=False`."""
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, width = embeddings.shape
         layer = cls(
-            *embeddings.shape,
+            rows,
+            width,
             max_norm,
             norm_type,
             scale_grad_by_freq,

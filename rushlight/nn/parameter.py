@@ -49,7 +49,7 @@ class Parameter(Tensor):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuild_parameter, (self.data, self.requires_grad, OrderedDict())
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
 
@@ -101,7 +101,7 @@ class UninitializedTensorMixin:
     cls_to_become: type
 
     def materialize(
-        self,
+        self: Any,
         shape: tuple[int, ...],
         device: Any = None,
         dtype: Any = None,

@@ -11,30 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base import dtype as dtypes
-from ..base.dtype import dtype
+from ..base.dtype import TYPE_NAMES, dtype
 from ..base.layout import normalize_axes
 from ..graph import build as b
 from ..graph.node import Node
 from .core import conj, full
-
-# PyTorch's C++ names of the dtypes, as its messages have them
-TYPE_NAMES = {
-    "float64": "Double",
-    "float32": "Float",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int64": "Long",
-    "int32": "Int",
-    "int16": "Short",
-    "int8": "Char",
-    "uint8": "Byte",
-    "bool": "Bool",
-    "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
-    "uint16": "UInt16",
-    "uint32": "UInt32",
-    "uint64": "UInt64",
-}
 
 
 def opmath(x: Node) -> Node:

@@ -59,7 +59,9 @@ class _Loops:
     ) -> Node:
         if 0 in self.extents:
             return b.expand(b.const(0, type or a.dtype), self.extents[: self.rank])
-        return b.contract(a, w, ContractionMap(self.extents, self.rank, maps[0], maps[1], orders), type)
+        return b.contract(
+            a, w, ContractionMap(self.extents, self.rank, maps[0], maps[1], orders), type
+        )
 
 
 def channels_last(rank: int) -> Sizes:
@@ -168,9 +170,8 @@ def phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> t
     """The runs of residues 0..min(stride, size) - 1 of one dimension, in order; taps is 0 where no
     tap meets one.
 
-    >>> phases(8, 3, 2, 1, 1)
-    (Phase(residues=1, first=1, taps=1, step=2, origin=0, jump=1), Phase(residues=1, first=0,
-    taps=2, step=2, origin=1, jump=1))
+    >>> [(run.first, run.taps, run.origin) for run in phases(8, 3, 2, 1, 1)]
+    [(1, 1, 0), (0, 2, 1)]
     """
     step = stride // gcd(stride, dilation)
     jump = dilation * step // stride

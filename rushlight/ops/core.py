@@ -6,7 +6,7 @@ In: nodes. Out: rows. They are here, and few, because the tape itself uses them.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -195,11 +195,11 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
             grad_name="CloneBackward0",
             strides=lambda shape, operands: ordered_strides(shape, order),
         )
-        def row(input: Value) -> Value:
+        def copied(input: Value) -> Value:
             return Node("copy", (input,), input.shape, input.dtype)
 
-        row.vjp("input")(lambda g: g)
-        _restride_cache[order] = row
+        copied.vjp("input")(lambda g: g)
+        row = _restride_cache[order] = copied
     return row(input)
 
 
@@ -514,7 +514,8 @@ def cat(tensors: Values, dim: int = 0) -> Value:
 @cat.vjp("tensors")
 def _(g, tensors_layout, dim):  # type: ignore[no-untyped-def]
     axis = dim % max(g.ndim, 1)
-    parts, at = [], 0
+    parts: list[Any] = []
+    at = 0
     for layout in tensors_layout:
         if layout.shape == (0,):
             parts.append(None)
@@ -529,8 +530,14 @@ def _numpy_cat(arrays: Sequence[np.ndarray], dim: int = 0) -> np.ndarray:
     return np.concatenate(arrays, dim)
 
 
-_pair = lambda make: [((make(3, 4), make(4)), {}), ((make(2, 1, 3), make(5, 1)), {})]  # noqa: E731
-_one = lambda make: [((make(3, 4),), {}), ((make(),), {})]  # noqa: E731
+def _pair(make: Callable) -> list:
+    return [((make(3, 4), make(4)), {}), ((make(2, 1, 3), make(5, 1)), {})]
+
+
+def _one(make: Callable) -> list:
+    return [((make(3, 4),), {}), ((make(),), {})]
+
+
 add.test(_pair, np.add)
 add_scaled.test(lambda make: [((make(3, 4), make(4), 2.5), {})], lambda x, y, alpha: x + alpha * y)
 sub.test(_pair, np.subtract)

@@ -59,7 +59,7 @@ def _each(function: Callable[[float], float]) -> Callable:
     return lambda x: np.vectorize(function, otypes=[np.float64])(x)
 
 
-# --- gradients that are one node --------------------------------------------------------------------
+# --- gradients that are one node ----------------------------------------------------------------
 
 
 @op("", elementwise=True)

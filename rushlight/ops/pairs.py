@@ -264,7 +264,10 @@ def ldexp(input: Value, other: Value) -> Value:
     >>> rl.ldexp(rl.tensor([1.5]), rl.tensor([3]))
     tensor([12.])
     """
-    return b.mul(input, exp2(b.as_node(other)))
+    x, power = b.as_node(input), b.as_node(other)
+    made = b.mul(x, exp2(power))
+    keeps = x.dtype.kind in ("float", "complex") and power.dtype.kind in ("bool", "int")
+    return b.cast(made, x.dtype) if keeps and not x.weak else made
 
 
 @ldexp.vjp("input")

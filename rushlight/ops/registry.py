@@ -222,12 +222,19 @@ def op(
     return register
 
 
+def can_fail(node: Node) -> bool:
+    """Whether computing a node may fail: indices, integer division, functions on the host."""
+    if node.op in ("floor_divide", "trunc_divide", "remainder", "fmod"):
+        return node.dtype.kind == "int"
+    return node.op in ("gather", "scatter", "host")
+
+
 class Signature:
     """An op met with particular layouts and static arguments: its expansion into nodes, done once.
 
     `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded;
     `inside` is everything else that the outputs are made of, operands first; `differentiable` the numbers of the outputs
-    that have a gradient.
+    that have a gradient; `fallible` whether computing it may fail while running.
     """
 
     __slots__ = (
@@ -235,6 +242,7 @@ class Signature:
         "bytes",
         "count",
         "differentiable",
+        "fallible",
         "inputs",
         "inside",
         "layouts",
@@ -267,6 +275,7 @@ class Signature:
         )
         given = {id(x) for x in (*inputs, *scalars)}
         self.inside = [x for x in ordered(outputs) if id(x) not in given]
+        self.fallible = any(map(can_fail, self.inside))
         self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)
 
     def __repr__(self) -> str:

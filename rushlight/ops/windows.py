@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
+from .common import require_kind
 from .convolution_maps import Phase, phases
 
 Sizes = tuple[int, ...]
@@ -137,9 +138,8 @@ def unwindow(
 ) -> Node:
     """The sum, at every element, of what the taps that met it contribute: (..., size).
 
-    `contribution(place)` is (..., result); where it is the same for all taps (`uniform`) it is
-    called with None. Residues of the stride are worked out run by run (see `convolution.phases`)
-    and then interleaved.
+    `contribution(place)` is (..., result), and with `uniform` the same for all taps. Residues of
+    the stride are worked out run by run (see `convolution_maps.phases`) and then interleaved.
     """
     rank = len(size)
     periods = tuple(-(-n // s) for n, s in zip(size, w.stride))
@@ -221,8 +221,6 @@ def require_spatial(name: str, x: Node, rank: int, kinds: Sequence[str] = ("floa
     """RuntimeError unless x is (C, spatial...) or (N, C, spatial...); NotImplementedError for other
     dtypes.
     """
-    from .common import require_kind
-
     empty = any(n == 0 for n in x.shape[x.ndim - rank - 1 :]) if x.ndim > rank else True
     if x.ndim not in (rank + 1, rank + 2) or empty:
         raise RuntimeError(

@@ -75,7 +75,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
     return _register(_step_post_hooks, hook)
 
 
-def check(valid: bool, message: str) -> None:
+def check(valid: bool | Tensor, message: str) -> None:
     """Raise ValueError with `message` unless `valid`: the one way optimizers refuse an option."""
     if not valid:
         raise ValueError(message)

@@ -26,6 +26,7 @@ class Assembler:
         self.known: dict[tuple[Any, ...], Node] = {}
         self.values: list[tuple[Node, Layout]] = []
         self.scalars = 0
+        self.at = 0  # the entry being expanded
 
     def make(
         self,
@@ -41,6 +42,7 @@ class Assembler:
         node = self.known.get(key)
         if node is None:
             node = self.known[key] = Node(op, inputs, shape, dtype, attributes)
+            node.origin = self.at
         return node
 
     def share(self, node: Node) -> Node:
@@ -78,6 +80,7 @@ def assemble(entries: list[Any]) -> list[tuple[Node, Layout]]:
     at = 0
     while at < len(entries):
         signature: Signature = entries[at]
+        assembler.at = at
         assembler.expand(signature, entries[at + 1 : at + 1 + signature.arity])
         at += 1 + signature.arity
     return assembler.values

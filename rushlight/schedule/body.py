@@ -56,6 +56,29 @@ class Body:
         self.known: dict[tuple[Any, ...], Value] = {}
         self.count = 0
 
+    def state(self) -> tuple[Any, ...]:
+        """What lowering changes, for `restore` when it has to be given up."""
+        return (
+            list(self.statements),
+            dict(self.parameters),
+            list(self.places),
+            list(self.scalars),
+            list(self.scalar_types),
+            dict(self.known),
+            self.count,
+        )
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        (
+            self.statements,
+            self.parameters,
+            self.places,
+            self.scalars,
+            self.scalar_types,
+            self.known,
+            self.count,
+        ) = state
+
     # --- statements -------------------------------------------------------------------------------
 
     def name(self) -> Value:
@@ -156,6 +179,11 @@ class Body:
         """factor * index + constant."""
         return self.flat((factor,), (index,), constant)
 
+    def outside(self, index: Affine, extent: int) -> bool:
+        """Whether no setting of the loops gives 0 <= index < extent."""
+        low, high = bounds(index, self.extents)
+        return high < 0 or low >= extent
+
     def inside(self, index: Index, extent: int) -> Value | None:
         """Whether 0 <= index < extent, as a bool value; None where it always is."""
         low, high = bounds(index, self.extents) if isinstance(index, Affine) else (-1, extent)
@@ -250,8 +278,11 @@ class Body:
         before, _, fill = node.attributes
         x = node.inputs[0]
         there = [self.scaled(i, 1, -b) if b else i for i, b in zip(index, before)]
+        other = self.let("const", (), node.dtype.name, (fill,))
         test = None
         for i, n in zip(there, x.shape):
+            if isinstance(i, Affine) and self.outside(i, n):
+                return other
             one = self.inside(i, n)
             if one is not None:
                 test = one if test is None else self.let("logical_and", (test, one), "bool")
@@ -259,7 +290,6 @@ class Body:
             return self.value(x, there, mask)
         guard = test if mask is None else self.let("logical_and", (test, mask), "bool")
         value = self.value(x, there, guard)
-        other = self.let("const", (), node.dtype.name, (fill,))
         return self.let("where", (test, value, other), node.dtype.name)
 
     def _gather(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:

@@ -49,9 +49,8 @@ def contraction_step(planner: Planner, node: Node) -> None:
         add_parts(planner, node, spec, parts, (a, b, out))
     declared = planner.slots.get(id(node))
     planner.slots[id(node)] = out
-    if (
-        declared is not None and declared.place != out.place
-    ):  # an output that lies otherwise: elementwise users read it there
+    # an output that lies otherwise: elementwise users read it there
+    if declared is not None and declared.place != out.place:
         planner.groups.copy(node, declared)
         order = tuple(sorted(range(node.ndim), key=lambda d: -out.strides[d]))
         planner.copies[(id(node), order)] = out

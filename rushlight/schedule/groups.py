@@ -193,27 +193,11 @@ class Groups:
         if any(n > 1 and a != b for n, a, b in zip(node.shape, wanted, group.strides)):
             return False
         body = group.body
-        before = (
-            list(body.statements),
-            dict(body.parameters),
-            list(body.places),
-            list(body.scalars),
-            list(body.scalar_types),
-            dict(body.known),
-            body.count,
-        )
+        before = body.state()
         try:
             self.add_map(group, node)
         except CutLoop:
-            (
-                body.statements,
-                body.parameters,
-                body.places,
-                body.scalars,
-                body.scalar_types,
-                body.known,
-                body.count,
-            ) = before
+            body.restore(before)
             return False
         self.adopt(group, node, needs)
         return True
@@ -242,28 +226,12 @@ class Groups:
 
     def try_reduce(self, group: Group, node: Node, needs: dict[int, bool]) -> bool:
         body = group.body
-        before = (
-            list(body.statements),
-            dict(body.parameters),
-            list(body.places),
-            list(body.scalars),
-            list(body.scalar_types),
-            dict(body.known),
-            body.count,
-        )
+        before = body.state()
         count = len(group.reductions)
         try:
             self.add_reduce(group, node)
         except CutLoop:
-            (
-                body.statements,
-                body.parameters,
-                body.places,
-                body.scalars,
-                body.scalar_types,
-                body.known,
-                body.count,
-            ) = before
+            body.restore(before)
             del group.reductions[count:]
             return False
         self.adopt(group, node, needs)

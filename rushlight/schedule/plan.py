@@ -60,9 +60,8 @@ class Step:
     kernel: Kernel | None = None
     contraction: Contraction | None = None
     scalars: list[int] = field(default_factory=list)
-    offsets: list[int] = field(
-        default_factory=list
-    )  # where in each place the step starts, in elements
+    # where in each place the step starts, in elements
+    offsets: list[int] = field(default_factory=list)
     # numpy: windows, scalar positions, constants
     operands: list[tuple[int, Layout] | int | Node] = field(default_factory=list)
     # numpy: how the one result lies in places[0]

@@ -34,6 +34,7 @@ def rewrite(outputs: Sequence[Node]) -> list[Node]:
         inputs = tuple([new[id(x)] for x in node.inputs])
         if any(a is not b for a, b in zip(inputs, node.inputs)):
             node_new = Node(node.op, inputs, node.shape, node.dtype, node.attributes)
+            node_new.origin = node.origin
         else:
             node_new = node
         new[id(node)] = make(split_reduction(trivial_reduction(node_new, make), make))

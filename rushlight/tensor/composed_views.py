@@ -11,8 +11,9 @@ from math import prod
 from typing import Any
 
 from ..base.layout import normalize_axis
+from ..ops import core
 from .tensor import Tensor
-from .views import expand, infer_size, permute, reshape, slice_view, transpose, view
+from .views import expand, infer_size, permute, pieces_of, reshape, slice_view, transpose, view
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -35,11 +36,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_with_sizes expects split_sizes to sum exactly to {extent} (input tensor's "
                 f"size at dimension {axis}), but got split_sizes={lengths}"
             )
-    pieces, at = [], 0
-    for length in lengths:
-        pieces.append(slice_view(tensor, axis, at, at + length))
-        at += length
-    return tuple(pieces)
+    starts = [sum(lengths[:k]) for k in range(len(lengths))]
+    return pieces_of(
+        tensor,
+        lambda: [slice_view(tensor, axis, at, at + n) for at, n in zip(starts, lengths)],
+        "Split",
+        lambda grads: core.cat(grads, axis),
+    )
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

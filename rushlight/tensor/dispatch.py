@@ -23,6 +23,7 @@ from ..graph.node import Node
 from ..graph.trace import CURRENT, LIMIT_BYTES, LIMIT_OUTPUTS, LOCK
 from ..ops.registry import STATIC, VALUES, Op, Signature
 from ..ops.signature import call_body, make_signature
+from .inplace import user_frame
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -99,6 +100,10 @@ def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
             places.append(storage.index)
             if storage.shared or (storage.buffer is not None and storage.buffer.exported):
                 shared = True
+        if signature.fallible and SETTINGS.lines:
+            frame = user_frame()
+            if frame is not None:
+                trace.lines.append((len(entries), frame.f_code, frame.f_lasti))
         entries.append(signature)
         entries.extend(places)
         if scalars:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..base import dtype as dtypes
+from ..base.dtype import TYPE_NAMES
 from ..base.layout import Layout, layout_of
 from ..graph.trace import CURRENT
 from ..ops import core, masking
@@ -31,7 +32,7 @@ from .indexing import (
     check_bounds,
     parse_index,
 )
-from .inplace import check_writable, overwrite, type_name
+from .inplace import check_writable, overwrite
 from .tensor import Tensor
 from .values import window
 
@@ -220,7 +221,7 @@ def checked_value(x: Tensor, value: Any) -> Any:
     if isinstance(value, np.generic) or (getattr(value, "ndim", 1) == 0 and hasattr(value, "item")):
         return value.item()
     raise TypeError(
-        f"can't assign a {type(value).__name__} to a torch.{type_name(x.dtype.name)}Tensor"
+        f"can't assign a {type(value).__name__} to a torch.{TYPE_NAMES[x.dtype.name]}Tensor"
     )
 
 

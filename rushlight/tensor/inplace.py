@@ -12,6 +12,7 @@ import sys
 from types import FrameType
 
 from ..autograd.modes import MODE
+from ..base.dtype import TYPE_NAMES
 from ..base.layout import Layout, layout_of
 from ..base.promotion import can_cast
 from ..graph.trace import LOCK
@@ -19,6 +20,9 @@ from ..ops import core
 from ..runtime.buffer import Buffer
 from .storage import Storage
 from .tensor import Tensor, make_tensor
+
+
+PACKAGE = __name__.split(".", 1)[0]
 
 
 def overwrite(target: Tensor, value: Tensor, check: bool = True) -> Tensor:
@@ -38,8 +42,8 @@ def overwrite(target: Tensor, value: Tensor, check: bool = True) -> Tensor:
     if value._layout.dtype is not layout.dtype:
         if not can_cast(value._layout.dtype, layout.dtype):
             raise RuntimeError(
-                f"result type {type_name(value._layout.dtype.name)} can't be cast to the desired "
-                f"output type {type_name(layout.dtype.name)}"
+                f"result type {TYPE_NAMES[value._layout.dtype.name]} can't be cast to the desired "
+                f"output type {TYPE_NAMES[layout.dtype.name]}"
             )
         value = core.cast(value, layout.dtype)
     if layout.device.type == "meta":
@@ -98,30 +102,6 @@ def check_overlap(target: Tensor, operands: tuple) -> None:
 def is_taped(target: Tensor, operands: tuple) -> bool:
     """Whether an in-place operation on these operands goes on the tape."""
     return MODE.grad and any(isinstance(x, Tensor) and x.requires_grad for x in (target, *operands))
-
-
-TYPE_NAMES = {
-    "float64": "Double",
-    "float32": "Float",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int64": "Long",
-    "int32": "Int",
-    "int16": "Short",
-    "int8": "Char",
-    "uint8": "Byte",
-    "bool": "Bool",
-    "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
-    "uint16": "UInt16",
-    "uint32": "UInt32",
-    "uint64": "UInt64",
-}
-
-
-def type_name(name: str) -> str:
-    """PyTorch's C++ name of a dtype, as its messages have it."""
-    return TYPE_NAMES[name]
 
 
 def replace(target: Tensor, value: Tensor) -> Tensor:
@@ -198,11 +178,17 @@ def rebase(target: Tensor, value: Tensor) -> None:
     target.grad_fn  # noqa: B018 - reattach now, so that the tape is made in program order
 
 
-def _line() -> str:
-    """The user's line (the first frame outside this package)."""
+def user_frame() -> FrameType | None:
+    """The first frame outside this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("rushlight"):
+    while frame is not None and frame.f_globals.get("__name__", "").split(".", 1)[0] == PACKAGE:
         frame = frame.f_back
+    return frame
+
+
+def _line() -> str:
+    """The user's line."""
+    frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
 
 

@@ -49,9 +49,8 @@ OPERATORS: dict[str, tuple[str, bool]] = {
     "__lshift__": ("bitwise_left_shift", False),
     "__rshift__": ("bitwise_right_shift", False),
 }
-CHOOSING = frozenset(
-    {"pow"}
-)  # operators whose public function chooses among rows; the others go to their row at once
+# operators whose public function chooses among rows; the others go to their row at once
+CHOOSING = frozenset({"pow"})
 UNARY = {"__neg__": "neg", "__invert__": "bitwise_not", "__abs__": "abs"}
 IN_PLACE = {
     "__iadd__": "add",

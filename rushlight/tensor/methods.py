@@ -11,7 +11,7 @@ from typing import Any
 
 from ..base import dtype as dtypes
 from ..base.device import device
-from ..base.dtype import ALIASES, DTYPES, dtype
+from ..base.dtype import ALIASES, DTYPES, TYPE_NAMES, dtype
 from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
 from ..ops import core, namespace
 from .conversion import device_of
@@ -150,10 +150,8 @@ def _to_arguments(
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """PyTorch's name of the tensor type, or a conversion to one."""
-    from .inplace import TYPE_NAMES, type_name
-
     if dtype is None:
-        return f"torch.{type_name(self.dtype.name)}Tensor"
+        return f"torch.{TYPE_NAMES[self.dtype.name]}Tensor"
     if isinstance(dtype, str):
         short = dtype.removeprefix("torch.").removesuffix("Tensor")
         dtype = DTYPES[next(name for name, title in TYPE_NAMES.items() if title == short)]
@@ -260,9 +258,8 @@ def inplace_of(name: str) -> Callable:
             function = sources[name] = public(name) or getattr(namespace, name)
         if any(isinstance(a, Tensor) and a._storage is self._storage for a in args):
             check_overlap(self, args)
-        source = (
-            core.clone(self) if is_taped(self, args) else self
-        )  # a rule may want what is overwritten
+        # a rule may want what is overwritten
+        source = core.clone(self) if is_taped(self, args) else self
         return overwrite(self, function(source, *args, **kwargs), check=False)
 
     method.__name__ = f"{name}_"

@@ -24,7 +24,7 @@ def named(name: str, *fields: str) -> Callable[[tuple], Any]:
     def show(self: tuple) -> str:
         return (
             f"torch.return_types.{name}(\n"
-            + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self))
+            + ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self, strict=False))
             + ")"
         )
 

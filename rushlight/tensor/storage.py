@@ -84,6 +84,8 @@ class Storage:
         if not other.pending():
             self.buffer, self.epoch = other.buffer, -1
             return
+        if self.buffer is not None and self.epoch != CURRENT.trace.epoch:
+            CURRENT.trace.adopt(self)  # what it holds now comes back if the program fails
         owners = CURRENT.trace.owners
         before = owners[other.index]
         owners[other.index] = (

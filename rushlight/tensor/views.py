@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.modes import MODE
+from ..autograd.modes import MODE, no_grad
 from ..autograd.tape import Edge, GradFn, gradient_edge
 from ..base.dtype import dtype
 from ..base.layout import Layout, Size, contiguous_strides, layout_of, normalize_axis, view_strides
@@ -36,6 +36,29 @@ class ViewGradFn(GradFn):
 
     def apply(self, grads: list) -> Sequence:
         return (self.inverse(grads[0]),)
+
+
+class PiecesGradFn(GradFn):
+    """The tape entry of views that share out a tensor: their gradients are joined once, not padded
+    and added one by one.
+    """
+
+    __slots__ = ("join", "title")
+
+    def __init__(self, title: str, edge: Edge, layouts: tuple[Layout, ...], join: Callable) -> None:
+        super().__init__([edge], layouts)
+        self.title = title
+        self.join = join
+
+    def name(self) -> str:
+        return self.title + "Backward0"
+
+    def apply(self, grads: list) -> Sequence:
+        whole = [
+            core.full(tuple(layout.shape), 0, layout.dtype) if g is None else g
+            for g, layout in zip(grads, self.layouts)
+        ]
+        return (self.join(whole),)
 
 
 class WriteGradFn(GradFn):
@@ -100,6 +123,21 @@ def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
         result._grad_fn = ViewGradFn(title, gradient_edge(x), layout, inverse)
         result._requires_grad = True
     return result
+
+
+def pieces_of(
+    x: Tensor, cut: Callable[[], list[Tensor]], title: str, join: Callable
+) -> tuple[Tensor, ...]:
+    """The views that `cut` makes of x, under one tape entry; `join` puts their gradients together."""
+    taped = MODE.grad and x.requires_grad
+    with no_grad():
+        pieces = cut()
+    if taped and pieces:
+        layouts = tuple(piece._layout for piece in pieces)
+        function = PiecesGradFn(title, gradient_edge(x), layouts, join)
+        for number, piece in enumerate(pieces):
+            piece._grad_fn, piece._output_nr, piece._requires_grad = function, number, True
+    return tuple(pieces)
 
 
 def reattach(view: Tensor) -> None:
@@ -488,7 +526,12 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.ndim:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
     axis = normalize_axis(dim, input.ndim)
-    return tuple(select(input, axis, k) for k in range(input.shape[axis]))
+    return pieces_of(
+        input,
+        lambda: [select(input, axis, k) for k in range(input.shape[axis])],
+        "Unbind",
+        lambda grads: core.stack(grads, axis),
+    )
 
 
 FUNCTIONS = (

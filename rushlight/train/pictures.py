@@ -50,6 +50,7 @@ STYLE = {
 def draw_pictures(
     folder: Path,
     history: list[dict[str, Any]],
+    best: dict[str, Any],
     classes: list[str],
     result: Evaluation,
     test: list[Sample],
@@ -68,7 +69,7 @@ def draw_pictures(
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     style: Any = {**STYLE, "font.family": families}
     with matplotlib.rc_context(style):
-        _save(_learning_curves(history), folder / "learning_curves.png")
+        _save(_learning_curves(history, best), folder / "learning_curves.png")
         _save(_sample_sheet(names, result, test, preprocessing), folder / "samples.png")
         _save(_confusion_matrix(names, result), folder / "confusion_matrix.png")
     return notes
@@ -92,11 +93,10 @@ def _figure(width: float, height: float, space: float = 0.02) -> Figure:
     return figure
 
 
-def _learning_curves(history: list[dict[str, Any]]) -> Figure:
+def _learning_curves(history: list[dict[str, Any]], best: dict[str, Any]) -> Figure:
     """Loss and accuracy over the epochs, training against validation, the best epoch marked."""
     figure = _figure(10, 4.2)
     epochs = [row["epoch"] for row in history]
-    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     marker = "o" if len(epochs) < 40 else None
     for axes, kind, title in zip(
         figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True

@@ -219,6 +219,7 @@ def _report(
     notes = draw_pictures(
         folder.path,
         trainer.history,
+        best_epoch(trainer.history),
         prepared.listing.classes,
         result,
         prepared.splits.test,

@@ -105,7 +105,7 @@ class EarlyStopSettings:
     """When to stop before the last epoch."""
 
     LEADING: ClassVar[str] = "patience"
-    patience: int = key(0, "epochs without a better validation result; 0 never stops early", 0)
+    patience: int = key(0, "epochs without better validation loss or accuracy; 0 never stops", 0)
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,19 @@ __all__ = ["Trainer", "best_epoch"]
 
 
 def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first epoch of the highest validation accuracy; among equals the lowest loss."""
-    return max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    """The epoch of the highest validation accuracy; among equals the last, which saw the most.
+
+    Many epochs are equal where the validation split is small or the task easy. Their losses then
+    differ by a few odd samples, while a later epoch has had more steps at a lower rate.
+    """
+    return max(history, key=lambda row: (row["val_accuracy"], row["epoch"]))
+
+
+def last_progress(history: list[dict[str, Any]]) -> int:
+    """The last epoch that lowered the validation loss or raised the validation accuracy."""
+    highest = max(history, key=lambda row: row["val_accuracy"])
+    lowest = min(history, key=lambda row: row["val_loss"])
+    return max(int(highest["epoch"]), int(lowest["epoch"]))
 
 
 @dataclass
@@ -147,7 +158,7 @@ class Trainer:
         patience = self.settings.early_stop.patience
         if not patience or not self.history:
             return False
-        return len(self.history) - int(best_epoch(self.history)["epoch"]) >= patience
+        return len(self.history) - last_progress(self.history) >= patience
 
     def _train_epoch(self, stop: StopFlag) -> None:
         self.model.train()

@@ -119,7 +119,7 @@ def test_forward_is_the_reference(row: Op) -> None:
             row(*map(as_tensor, args), **{k: as_tensor(v) for k, v in kwargs.items()})
         )
         assert len(made) >= len(expected)
-        for out, wanted in zip(made, expected):
+        for out, wanted in zip(made, expected, strict=False):
             wanted = np.asarray(wanted)
             assert tuple(out.shape) == wanted.shape
             np.testing.assert_allclose(out.numpy(), wanted, rtol=1e-9, atol=1e-11)
@@ -136,7 +136,7 @@ class Slopes:
         targets = {name for rule in row.rules for name in rule.targets}
         self.bound = bound
         self.places: list[tuple[int, int | None]] = []
-        for place, (name, kind, value) in enumerate(zip(row.names, row.kinds, bound)):
+        for place, (name, kind, value) in enumerate(zip(row.names, row.kinds, bound, strict=False)):
             if kind == STATIC or name not in targets:
                 continue
             if kind == VALUES:
@@ -148,8 +148,8 @@ class Slopes:
     def outputs(self, tensors: list) -> list:
         """The floating outputs at a point of tensors."""
         call = [list(v) if isinstance(v, list) else v for v in self.bound]
-        call = [as_tensor(v) if kind else v for v, kind in zip(call, self.row.kinds)]
-        for (place, k), tensor in zip(self.places, tensors):
+        call = [as_tensor(v) if kind else v for v, kind in zip(call, self.row.kinds, strict=False)]
+        for (place, k), tensor in zip(self.places, tensors, strict=False):
             if k is None:
                 call[place] = tensor
             else:
@@ -165,7 +165,7 @@ def directions(arrays: list[np.ndarray], generator: np.random.Generator) -> list
 def inner(tensors: list, weights: list) -> Any:
     """The inner product of tensors with constant arrays, as a tensor."""
     total = rl.zeros((), dtype=rl.float64)
-    for tensor, weight in zip(tensors, weights):
+    for tensor, weight in zip(tensors, weights, strict=False):
         if tensor is not None and tensor.numel():
             total = total + (tensor * as_tensor(weight)).sum()
     return total
@@ -187,7 +187,9 @@ def check_slope(
 
     def at(offset: float) -> float:
         return float(
-            function([as_tensor(np.asarray(p + offset * d)) for p, d in zip(point, along)]).item()
+            function(
+                [as_tensor(np.asarray(p + offset * d)) for p, d in zip(point, along, strict=False)]
+            ).item()
         )
 
     leaves = [as_tensor(p).requires_grad_() for p in point]
@@ -197,7 +199,9 @@ def check_slope(
     if value.requires_grad:
         found = grad(value, leaves, allow_unused=True)
         taped = sum(
-            float((g.detach().numpy() * d).sum()) for g, d in zip(found, along) if g is not None
+            float((g.detach().numpy() * d).sum())
+            for g, d in zip(found, along, strict=False)
+            if g is not None
         )
     assert taped == pytest.approx(measured, rel=2e-5, abs=2e-6), label
 

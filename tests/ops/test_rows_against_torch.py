@@ -138,7 +138,7 @@ def assert_same(ours: Any, theirs: Any, tolerance: float, label: str) -> None:
         return
     if isinstance(ours, Exception):
         raise AssertionError(f"{label}: PyTorch gives {theirs}") from ours
-    for (our_dtype, our_values), (their_dtype, their_values) in zip(ours, theirs):
+    for (our_dtype, our_values), (their_dtype, their_values) in zip(ours, theirs, strict=False):
         assert our_dtype == their_dtype, label
         np.testing.assert_allclose(
             our_values, their_values, rtol=tolerance, atol=tolerance, err_msg=label
@@ -261,12 +261,12 @@ def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: s
         leaves = [
             library.tensor(v, dtype=getattr(library, dtype), requires_grad=True) for v in inputs
         ]
-        names = {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves))}
+        names = {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves, strict=False))}
         out = eval(expression, names)
         weights = library.tensor([1.0, 2.0, -3.0, 0.5, 1.5], dtype=getattr(library, dtype))
         (out * (weights[: out.shape[0]] if out.ndim else 1)).sum().backward()
         found.append([out.detach(), *(leaf.grad for leaf in leaves)])
-    for ours, theirs in zip(*found):
+    for ours, theirs in zip(*found, strict=False):
         if theirs is None:
             continue
         assert ours is not None, expression
@@ -278,8 +278,8 @@ def test_gradients_at_kinks(expression: str, inputs: list[list[float]], dtype: s
 
 # calls of complex tensors x, y (and z): values and gradients in PyTorch's convention
 HOLOMORPHIC = (
-    "exp expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sqrt "
-    "rsqrt reciprocal sigmoid square abs angle sgn sinc positive neg"
+    "exp expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
+    "sqrt rsqrt reciprocal sigmoid square abs angle sgn sinc positive neg"
 )
 COMPLEX = [f"t.{name}(x)" for name in HOLOMORPHIC.split()] + [
     *("x + y", "x - y", "x * y", "x / y", "x * 2.5", "x * (1 + 2j)", "x / 2j", "x ** 2", "x ** 3"),
@@ -303,13 +303,14 @@ def test_complex_values_and_gradients(expression: str) -> None:
     for library in (rl, torch):
         leaves = [library.tensor(v, dtype=library.complex128, requires_grad=True) for v in inputs]
         out = eval(
-            expression, {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves))}
+            expression,
+            {"t": library, "f": library.nn.functional, **dict(zip("xyz", leaves, strict=False))},
         )
         weights = library.tensor([1.0 + 0.5j, 2.0 - 1j, -3.0 + 0.2j], dtype=library.complex128)
         weighed = out * (weights if out.ndim else weights[0])
         weighed.real.sum().backward()
         found.append([out.detach(), *(leaf.grad for leaf in leaves)])
-    for ours, theirs in zip(*found):
+    for ours, theirs in zip(*found, strict=False):
         if theirs is not None:
             assert ours is not None, expression
             assert str(ours.dtype) == str(theirs.dtype)

@@ -8,6 +8,7 @@ Invariant: the inputs are not changed.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import rushlight
@@ -23,7 +24,7 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
     >>> rl.nn.utils.fuse_conv_bn_eval(conv, norm)
     Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
     """
-    return _fused(conv, bn, lambda *values: fuse_conv_bn_weights(*values, transpose))
+    return _fused(conv, bn, partial(fuse_conv_bn_weights, transpose=transpose))
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:

@@ -168,7 +168,7 @@ def positive(input: Tensor) -> Tensor:
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:
-    """The logarithm of the multivariate gamma function of dimension p (James, 1964); x > (p - 1) / 2.
+    """The logarithm of the multivariate gamma function (James, 1964) of dimension p, x > (p - 1)/2.
 
     p (p - 1) / 4 log(pi) + sum_{j < p} lgamma(x - j / 2). Follows `torch.mvlgamma`.
 

@@ -335,9 +335,8 @@ def _subscripts(equation: str, operands: Sequence[Tensor]) -> tuple[list[str], s
     for k, (term, x) in enumerate(zip(inputs, operands)):
         _check_term(term, k, x)
     widest = max(x.ndim - len(t.replace("...", "")) for t, x in zip(inputs, operands))
-    spread = "".join(
-        chr(0x3B1 + k) for k in range(max(widest, 0))
-    )  # Greek: no letter that a user can name
+    # Greek: no letter that a user can name
+    spread = "".join(chr(0x3B1 + k) for k in range(max(widest, 0)))
     spelt = []
     for term, x in zip(inputs, operands):
         width = x.ndim - len(term.replace("...", ""))

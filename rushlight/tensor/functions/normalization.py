@@ -61,7 +61,9 @@ def batch_norm(
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
         return rows.batch_norm_evaluation(input, weight, bias, running_mean, running_var, eps)
     made = rows.batch_norm_training(input, weight, bias, running_mean, running_var, momentum, eps)
-    for running, moved in zip((r for r in (running_mean, running_var) if r is not None), made[3:]):
+    for running, moved in zip(
+        (r for r in (running_mean, running_var) if r is not None), made[3:], strict=False
+    ):
         assign(running, moved)
     return made[0]
 

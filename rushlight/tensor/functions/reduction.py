@@ -101,7 +101,7 @@ def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
                 "Specify the reduction dim with the 'dim' argument."
             )
         return (reduction.amax if name == "max" else reduction.amin)(input, None, False)
-    call = dict(zip(("dim", "keepdim"), args)) | kwargs
+    call = dict(zip(("dim", "keepdim"), args, strict=False)) | kwargs
     unknown = set(call) - {"dim", "keepdim"}
     if unknown:
         raise TypeError(f"{name}() got an unexpected keyword argument '{unknown.pop()}'")
