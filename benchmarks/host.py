@@ -1,4 +1,5 @@
-"""What rushlight costs outside its kernels: recording, keying, building, compiling, importing, installing.
+"""What rushlight costs outside its kernels: recording, keying, building, compiling, importing,
+installing.
 
     python benchmarks/host.py            # prints a table
     python benchmarks/host.py --json F   # and writes the figures
@@ -51,7 +52,9 @@ def recording(on_tape: bool) -> tuple[float, float]:
 
 
 def compiling() -> dict[str, float]:
-    """Planning and compiling 40 programs of five ops with ever-new shapes, in a process with an empty kernel cache."""
+    """Planning and compiling 40 programs of five ops with ever-new shapes, in a process with an
+    empty kernel cache.
+    """
     script = """
 import json, time
 import rushlight as rl
@@ -63,7 +66,8 @@ for n in range(40):
     x = rl.full((17 + n, 31), 0.5)
     ((rl.tanh(x * 1.5 + 0.5) - x).sum(0)).tolist()
 c = COUNTERS
-print(json.dumps({"kernels": c.kernels, "compile": c.compile_seconds, "build": c.build_seconds, "recorded": c.recorded}))
+seconds = {"compile": c.compile_seconds, "build": c.build_seconds}
+print(json.dumps({"kernels": c.kernels, "recorded": c.recorded, **seconds}))
 """
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(

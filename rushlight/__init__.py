@@ -84,7 +84,10 @@ _LAZY = (
 
 
 def __getattr__(name: str) -> Any:
-    """Packages that are imported when they are first named; then an error that names the nearest name there is."""
+    """Packages that are imported when they are first named.
+
+    Then an error that names the nearest name there is.
+    """
     from importlib import import_module
 
     if name in _LAZY:
@@ -111,7 +114,9 @@ def is_tensor(obj: Any) -> bool:
 
 
 def typename(obj: Any) -> str:
-    """The name of an object's type, of a tensor `torch.FloatTensor` and so on, as `torch.typename`."""
+    """The name of an object's type, of a tensor `torch.FloatTensor` and so on, as
+    `torch.typename`.
+    """
     if isinstance(obj, Tensor):
         return obj.type()
     named = obj if hasattr(obj, "__qualname__") else type(obj)

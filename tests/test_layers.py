@@ -1,8 +1,8 @@
 """The house's directions: which room may import which, read from every file's syntax tree.
 
 In: the sources of the package. Every import counts, also those inside functions, and those under
-`if TYPE_CHECKING` (a type that a lower room needs from a higher one is a direction too, but it costs
-nothing at run time, so those are allowed and listed apart).
+`if TYPE_CHECKING` (a type that a lower room needs from a higher one is a direction too, but it
+costs nothing at run time, so those are allowed and listed apart).
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ LOWER: dict[str, frozenset[str]] = {
 }
 # public names over the lower rooms, kept apart from them: torch.fft, torch.linalg and the like
 FRONTS: dict[str, frozenset[str]] = {
-    **{name: frozenset({"tensor", "ops", "base"}) for name in ("fft", "linalg", "random", "special")},
+    **{
+        name: frozenset({"tensor", "ops", "base"})
+        for name in ("fft", "linalg", "random", "special")
+    },
     "backends": frozenset({"codegen", "runtime", "base"}),  # tells what the machine offers
 }
 # rooms that see the public interface and each other, and nothing behind it

@@ -238,6 +238,16 @@ class Number:
         """`llvm.name` of this number and others of its type."""
         return self.builder.intrinsic(name, self, *others)
 
+    def with_sign_of(self, other: Number) -> Number:
+        """|self| with the sign of another number, by its bits: LLVM folds its own copysign into
+        conversions between float types that not every machine has.
+        """
+        width = int(self.dtype.removeprefix("float"))
+        kind = f"int{width}"
+        sign = -(1 << (width - 1))
+        size = self.bits(kind) & ~sign
+        return (size | (other.bits(kind) & sign)).bits(self.dtype)
+
     def fma(self, factor: Operand, addend: Operand) -> Number:
         """self * factor + addend: rounded once where the machine can, else twice."""
         factor = factor if isinstance(factor, Number) else self.constant(factor)

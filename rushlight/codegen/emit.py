@@ -113,7 +113,7 @@ def _floor_divide_floats(a: Number, b: Number) -> Number:
     floor = quotient.intrinsic("floor")
     whole = ((quotient - floor) > 0.5).choose(floor + 1.0, floor)
     ratio = a / b
-    whole = quotient.differs(0.0).choose(whole, a.constant(0.0).intrinsic("copysign", ratio))
+    whole = quotient.differs(0.0).choose(whole, a.constant(0.0).with_sign_of(ratio))
     return b.equals(0.0).choose(ratio, whole)
 
 
@@ -219,7 +219,7 @@ def _next_after(a: Number, b: Number) -> Number:
     bits = a.bits(f"int{BITS[a.dtype]}")
     away = (a < b) ^ (bits < 0)
     moved = away.choose(bits + 1, bits - 1).bits(a.dtype)
-    tiny = bits.constant(1).bits(a.dtype).intrinsic("copysign", b)
+    tiny = bits.constant(1).bits(a.dtype).with_sign_of(b)
     moved = a.equals(0.0).choose(tiny, moved)
     return a._operate("fcmp uno", b, "bool").choose(a + b, a.equals(b).choose(b, moved))
 
@@ -282,7 +282,7 @@ ROWS: dict[str, Row] = {
     "rsqrt": lambda a: 1.0 / a.intrinsic("sqrt"),
     "reciprocal": lambda a: 1.0 / a,
     "hypot": _hypot,
-    "copysign": _intrinsic("copysign"),
+    "copysign": lambda size, sign: size.with_sign_of(sign),
     "nextafter": _next_after,
     "maximum": _maximum,
     "minimum": _minimum,

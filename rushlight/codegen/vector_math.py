@@ -186,7 +186,7 @@ def tanh(x: Number) -> Number:
     n, r = _reduce_exponent(size + size)
     scale = _power_of_two(n)
     m = scale.fma(_exp_minus_one_core(r), scale - 1.0)
-    return (m / (m + 2.0)).intrinsic("copysign", x)
+    return (m / (m + 2.0)).with_sign_of(x)
 
 
 def log_single(x: Number) -> Number:
@@ -219,7 +219,7 @@ def erf_single(x: Number) -> Number:
     t = _limit(size, high=4.0)
     n, r = _reduce_exponent(t * polynomial(t, _ERF_LARGE))
     rest = (_exp_minus_one_core(r) + 1.0) * _power_of_two(n)
-    return (size > 0.92).choose((1.0 - rest).intrinsic("copysign", x), small)
+    return (size > 0.92).choose((1.0 - rest).with_sign_of(x), small)
 
 
 # ------------------------------------------------------------------------------------------- circle
@@ -318,7 +318,7 @@ def _cosh(x: Number) -> Number:
 
 def _asinh(x: Number) -> Number:
     size = x.intrinsic("fabs")
-    far = log_double(size + (size * size + 1.0).intrinsic("sqrt")).intrinsic("copysign", x)
+    far = log_double(size + (size * size + 1.0).intrinsic("sqrt")).with_sign_of(x)
     return _where_small(x, 2.0**-6, (-1 / 6, 3 / 40, -15 / 336), far)
 
 
@@ -342,7 +342,7 @@ def _atan2(y: Number, x: Number) -> Number:
     angle = (ratio * square).fma(polynomial(square, _ATAN), ratio)
     angle = steep.choose(_HALF_PI[0] - angle, angle)
     left = x.bits("int64") < 0
-    angle = left.choose(2.0 * _HALF_PI[0] - angle, angle).intrinsic("copysign", y)
+    angle = left.choose(2.0 * _HALF_PI[0] - angle, angle).with_sign_of(y)
     return y._operate("fcmp uno", x, "bool").choose(x + y, angle)
 
 
@@ -393,7 +393,7 @@ def _erfinv(y: Number) -> Number:
     for _ in range(4):
         error = (inside < 0.5).choose(libm("erf", x) - inside, low - libm("erfc", x))
         x = x - error * (math.sqrt(math.pi) / 2.0) * exp(x * x)
-    x = inside.equals(1.0).choose(float("inf"), x).intrinsic("copysign", y)
+    x = inside.equals(1.0).choose(float("inf"), x).with_sign_of(y)
     x = (size > 1.0).choose(float("nan"), x)
     return y.equals(0.0).choose(y, x)
 
@@ -422,7 +422,7 @@ def _digamma(x: Number) -> Number:
     turn = libm("tan", (x - x.intrinsic("floor")) * math.pi)
     result = mirrored.choose(result - math.pi / turn, result)
     result = (mirrored & whole).choose(float("nan"), result)
-    pole = x.constant(float("inf")).intrinsic("copysign", -x)
+    pole = x.constant(float("inf")).with_sign_of(-x)
     return x.equals(0.0).choose(pole, x.equals(float("inf")).choose(x, result))
 
 

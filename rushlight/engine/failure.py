@@ -85,7 +85,9 @@ def line_number(code: CodeType, instruction: int) -> int:
 
 
 def index_bounds(trace: Trace, position: int) -> str:
-    """What range the indices of a recorded operation cover, in words, where that is cheap to know."""
+    """What range the indices of a recorded operation cover, in words, where that is cheap to
+    know.
+    """
     from .interpreted import values_of
 
     found = []

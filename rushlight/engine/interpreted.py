@@ -1,8 +1,8 @@
 """Programs run by the NumPy meaning of their nodes, and programs checked against it.
 
 In: the outputs of a graph. Out: objects that run as `Program` does. RUSHLIGHT_INTERPRET=1 chooses
-`Interpreted`, RUSHLIGHT_CHECK=interp `Checked`. Invariant: nothing is compiled for `Interpreted`, so
-it is a second opinion on everything below the graph.
+`Interpreted`, RUSHLIGHT_CHECK=interp `Checked`. Invariant: nothing is compiled for `Interpreted`,
+so it is a second opinion on everything below the graph.
 """
 
 from __future__ import annotations
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from .program import Program
 
 # how far a compiled program may be from NumPy's, relative to the largest value it computes
-TOLERANCE = {"float64": 1e-9, "complex128": 1e-9, "float32": 1e-4, "complex64": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}  # fmt: skip
+TOLERANCE = {
+    "float64": 1e-9,
+    "complex128": 1e-9,
+    "float32": 1e-4,
+    "complex64": 1e-4,
+    "float16": 2e-2,
+    "bfloat16": 1e-1,
+}
 
 
-def value_of(node: Node, leaves: Sequence[Buffer], scalars: Sequence[Any], operands: list[Any]) -> Any:
+def value_of(
+    node: Node, leaves: Sequence[Buffer], scalars: Sequence[Any], operands: list[Any]
+) -> Any:
     """The array of one node."""
     if node.op == "input":
         place, layout = node.attributes

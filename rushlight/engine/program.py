@@ -245,7 +245,10 @@ class Program:
     def _without(
         self, failed: int, addresses: list[int], scalars: list[Any], flat: Any
     ) -> set[int]:
-        """Go on behind a failed step, leaving out all that needs it; the buffers that lack values."""
+        """Go on behind a failed step, leaving out all that needs it.
+
+        The buffers that lack values.
+        """
         spoilt = written(self.plan.steps[failed])
         for number in range(failed + 1, len(self.plan.steps)):
             step = self.plan.steps[number]

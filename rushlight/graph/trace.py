@@ -26,14 +26,14 @@ class Trace:
 
     __slots__ = (
         "bytes",
-        "look_at",
-        "pinned",
         "entries",
         "epoch",
         "leaf_owners",
         "leaves",
         "lines",
+        "look_at",
         "owners",
+        "pinned",
         "scalars",
     )
 

@@ -1,4 +1,7 @@
-"""Operators: see README.md in this folder. A family (a module here) registers its rows when it is imported."""
+"""Operators: see README.md in this folder.
+
+A family (a module here) registers its rows when it is imported.
+"""
 
 from __future__ import annotations
 

@@ -61,12 +61,12 @@ def _refuse_bool(word: str, *operands: Any) -> None:
     if any(bools):
         if all(bools):
             raise RuntimeError(
-                f"Subtraction, the `{word}` operator, with two bool tensors is not supported. Use the `^` or "
-                "`logical_xor()` operator instead."
+                f"Subtraction, the `{word}` operator, with two bool tensors is not supported. Use "
+                "the `^` or `logical_xor()` operator instead."
             )
         raise RuntimeError(
-            f"Subtraction, the `{word}` operator, with a bool tensor is not supported. If you are trying to invert a "
-            "mask, use the `~` or `logical_not()` operator instead."
+            f"Subtraction, the `{word}` operator, with a bool tensor is not supported. If you are "
+            "trying to invert a mask, use the `~` or `logical_not()` operator instead."
         )
 
 
@@ -136,8 +136,8 @@ def neg(input: Value) -> Value:
     """
     if input.dtype is dtypes.bool_:
         raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
         )
     return b.elementwise("neg", input)
 
@@ -184,7 +184,9 @@ _restride_cache: dict[tuple, Any] = {}
 
 
 def restride(input: Any, strides: tuple[int, ...]) -> Any:
-    """A copy of a tensor with given dense strides (a row is made for each order of dimensions that is asked for)."""
+    """A copy of a tensor with given dense strides (a row is made for each order of dimensions that
+    is asked for).
+    """
     order = tuple(sorted(range(len(strides)), key=lambda d: (-strides[d], d)))
     row = _restride_cache.get(order)
     if row is None:
@@ -205,7 +207,9 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
 
 @op("", elementwise=True, grad_name="CopyBackwards")
 def copy(input: Value, source: Value) -> Value:
-    """source, broadcast and converted to the shape and dtype of input (what `input.copy_(source)` stores)."""
+    """source, broadcast and converted to the shape and dtype of input (what `input.copy_(source)`
+    stores).
+    """
     return Node(
         "copy", (b.expand(b.cast(source, input.dtype), input.shape),), input.shape, input.dtype
     )
@@ -226,7 +230,8 @@ def fill(input: Value, value: Value) -> Value:
     """value everywhere, in the shape and dtype of input."""
     if value.ndim:
         raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+            "dimensions."
         )
     return b.expand(b.cast(value, input.dtype), input.shape)
 
@@ -297,7 +302,8 @@ def where(condition: Value, input: Value, other: Value) -> Value:
     """input where condition holds, else other."""
     if condition.dtype not in (dtypes.bool_, dtypes.uint8):
         raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype}"
         )
     return b.where(condition, input, other)
 
@@ -314,7 +320,9 @@ def _(g, condition):  # type: ignore[no-untyped-def]
 
 @op("")
 def slice_backward(grad: Value, size: tuple, starts: tuple, steps: tuple) -> Value:
-    """Zeros of shape `size` with grad in the slice (starts, steps): the gradient of select, slice and narrow."""
+    """Zeros of shape `size` with grad in the slice (starts, steps): the gradient of select, slice
+    and narrow.
+    """
     before, after = [], []
     x = grad
     for d, (n, start, step) in enumerate(zip(size, starts, steps)):
@@ -346,7 +354,9 @@ def _(g, grad_layout, starts, steps):  # type: ignore[no-untyped-def]
 
 @op("", grad_name="CopySlices", strides=lambda shape, operands: operands[0].strides)
 def write_slice(input: Value, value: Value, strides: tuple, offset: int) -> Value:
-    """Memory (input, one-dimensional) after value was stored through the view (value's shape, strides, offset)."""
+    """Memory (input, one-dimensional) after value was stored through the view (value's shape,
+    strides, offset).
+    """
     return b.write(input, b.cast(value, input.dtype), strides, offset)
 
 
@@ -362,7 +372,9 @@ def _(g, value_layout, strides, offset):  # type: ignore[no-untyped-def]
 
 @op("")
 def strided_backward(grad: Value, numel: int, strides: tuple, offset: int) -> Value:
-    """Flat memory of `numel` elements with grad summed in at the addresses of a view (views may overlap)."""
+    """Flat memory of `numel` elements with grad summed in at the addresses of a view (views may
+    overlap).
+    """
     address = b.const(offset, dtypes.int64)
     for d, stride in enumerate(strides):
         address = b.add(address, b.mul(b.iota(grad.shape, d), b.const(stride, dtypes.int64)))
@@ -377,7 +389,9 @@ def _(g, grad_layout, strides, offset):  # type: ignore[no-untyped-def]
 
 @op("")
 def reshape_copy(input: Value, size: tuple) -> Value:
-    """The elements in row-major order under another shape (what `reshape` does where no view can)."""
+    """The elements in row-major order under another shape (what `reshape` does where no view
+    can).
+    """
     return Node("copy", (b.reshape(input, size),), size, input.dtype)
 
 
@@ -429,7 +443,8 @@ def complex(real: Value, imag: Value) -> Value:
     """real + 1j * imag."""
     if real.dtype is not imag.dtype:
         raise RuntimeError(
-            f"Expected object of scalar type {real.dtype.name} but got scalar type {imag.dtype.name} for second argument"
+            f"Expected object of scalar type {real.dtype.name} but got scalar type "
+            f"{imag.dtype.name} for second argument"
         )
     real, imag = b.broadcast(real, imag)
     return Node("complex", (real, imag), real.shape, real.dtype.to_complex())
@@ -470,8 +485,8 @@ def stack(tensors: Values, dim: int = 0) -> Value:
     for k, x in enumerate(tensors):
         if x.shape != tensors[0].shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
-                f"{list(x.shape)} at entry {k}"
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at "
+                f"entry 0 and {list(x.shape)} at entry {k}"
             )
     axis = b.normalize_axis(dim, tensors[0].ndim + 1)
     shape = [*tensors[0].shape[:axis], 1, *tensors[0].shape[axis:]]
@@ -494,7 +509,8 @@ def cat(tensors: Values, dim: int = 0) -> Value:
         return nodes[0]
     if any(x.ndim == 0 for x in kept):
         raise RuntimeError(
-            f"zero-dimensional tensor (at position {[x.ndim for x in nodes].index(0)}) cannot be concatenated"
+            f"zero-dimensional tensor (at position {[x.ndim for x in nodes].index(0)}) cannot be "
+            "concatenated"
         )
     axis = b.normalize_axis(dim, kept[0].ndim)
     for k, x in enumerate(kept):
@@ -505,8 +521,9 @@ def cat(tensors: Values, dim: int = 0) -> Value:
         for d, (n, m) in enumerate(zip(kept[0].shape, x.shape)):
             if d != axis and n != m:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} but got size {m} for "
-                    f"tensor number {k} in the list (dimension {d}: {list(kept[0].shape)} and {list(x.shape)})."
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} "
+                    f"but got size {m} for tensor number {k} in the list (dimension {d}: "
+                    f"{list(kept[0].shape)} and {list(x.shape)})."
                 )
     return b.concat(kept, axis)
 

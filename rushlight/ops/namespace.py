@@ -1,8 +1,9 @@
 """All rows by name, for code above: `from rushlight.ops import namespace as ops; ops.relu(x)`.
 
-A row whose family has not been imported yet is found through `FAMILY_OF` (generated with the catalog of public
-names), and failing that by importing every family. Names that are public functions over several rows (`batch_norm`,
-`dropout`) come from `FUNCTIONS`, which the tensor layer fills in.
+A row whose family has not been imported yet is found through `FAMILY_OF` (generated with the
+catalog of public names), and failing that by importing every family. Names that are public
+functions over several rows (`batch_norm`, `dropout`) come from `FUNCTIONS`, which the tensor layer
+fills in.
 """
 
 from __future__ import annotations

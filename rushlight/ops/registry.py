@@ -1,15 +1,18 @@
 """The table of operators: one row per op, made by the `@op` decorator on its body.
 
-In: bodies (what an op means, in words of `graph/build.py` or of other rows) and gradient rules. Out: `TABLE`, from which the
-namespaces, the methods, the documentation and the tests are made. Invariant: a row is complete in one place; a body
-is the op's shape check, its dtype rule and its meaning at once, and is run once per new combination of layouts.
+In: bodies (what an op means, in words of `graph/build.py` or of other rows) and gradient rules.
+Out: `TABLE`, from which the namespaces, the methods, the documentation and the tests are made.
+Invariant: a row is complete in one place; a body is the op's shape check, its dtype rule and its
+meaning at once, and is run once per new combination of layouts.
 
 A body's parameters say by their annotations what they are:
 
-    Value          a tensor (a Python number is taken as a zero-dimensional one that may change from run to run)
+    Value          a tensor (a Python number is taken as a zero-dimensional one that may change from
+                   run to run)
     Value | None   the same, or absent
     Values         a sequence of tensors
-    Scalar         a Python number that may change from run to run; the body sees a zero-dimensional node
+    Scalar         a Python number that may change from run to run; the body sees a
+                   zero-dimensional node
     anything else  static: part of the operation, hashable
 """
 
@@ -33,8 +36,9 @@ Scalar = Any  # a node in bodies, a Python number as a default
 class Rule:
     """A gradient rule: `function` gives the gradients of the parameters named `targets`.
 
-    Its own parameters name what it needs: `g` (or `g0`, `g1`... with several outputs), `out` (`out0`...), any
-    parameter of the op, or `<parameter>_layout` where only shape and dtype are needed. Only what is named is kept alive.
+    Its own parameters name what it needs: `g` (or `g0`, `g1`... with several outputs), `out`
+    (`out0`...), any parameter of the op, or `<parameter>_layout` where only shape and dtype are
+    needed. Only what is named is kept alive.
     """
 
     __slots__ = ("function", "names", "targets")
@@ -47,7 +51,8 @@ class Rule:
 
 
 class Op:
-    # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a body).
+    # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a
+    # body).
 
     __slots__ = (
         "__doc__",
@@ -122,10 +127,14 @@ class Op:
         return Op.dispatcher(self, args)
 
     def bind(self, args: tuple, kwargs: dict) -> tuple:
-        """Arguments in the order of the row's parameters, defaults filled in; TypeError as Python's own."""
+        """Arguments in the order of the row's parameters, defaults filled in.
+
+        TypeError as Python's own.
+        """
         if len(args) > len(self.names):
             raise TypeError(
-                f"{self.__name__}() takes {len(self.names)} positional arguments but {len(args)} were given"
+                f"{self.__name__}() takes {len(self.names)} positional arguments but {len(args)} "
+                "were given"
             )
         bound = list(args) + list(self.defaults[len(args) :])
         for name, value in kwargs.items():
@@ -155,10 +164,11 @@ class Op:
         return tuple(bound)
 
     def vjp(self, *targets: str) -> Callable[[Callable], Callable]:
-        """Register a gradient rule for the named parameters (all tensor parameters in order if none is named).
+        """Register a gradient rule for the named parameters (all tensor parameters in order if none
+        is named).
 
-        The rule returns one gradient, or for several targets a tuple of them; None means zero. What broadcasting and
-        promotion did to an operand is undone for it.
+        The rule returns one gradient, or for several targets a tuple of them; None means zero. What
+        broadcasting and promotion did to an operand is undone for it.
         """
 
         def register(function: Callable) -> Callable:
@@ -176,8 +186,9 @@ class Op:
     def test(self, samples: Callable, reference: Callable | None = None) -> None:
         """What the suite checks the row with.
 
-        `samples(make)` yields (args, kwargs); `make(*shape, dtype=, low=, high=)` is a seeded random NumPy array.
-        `reference` is an independent NumPy meaning of the same arguments (None only where another row's covers it).
+        `samples(make)` yields (args, kwargs); `make(*shape, dtype=, low=, high=)` is a seeded
+        random NumPy array. `reference` is an independent NumPy meaning of the same arguments (None
+        only where another row's covers it).
         """
         self.samples, self.reference = samples, reference
 
@@ -200,10 +211,13 @@ def op(
 ) -> Callable[[Callable], Op]:
     """Make a function the body of a row.
 
-    surface: where the row is public: any of "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "" for rows
+    surface: where the row is public: any of "torch", "Tensor", "nn.functional", "special",
+    "linalg", "fft"; "" for rows
         that only other code uses. inplace: also offer `name_`, which overwrites its first argument.
-    elementwise: output strides follow the operands as in PyTorch's TensorIterator; else row-major, or what
-        `strides(output shape, operand layouts)` says. differentiable=False states that no gradient exists.
+    elementwise: output strides follow the operands as in PyTorch's TensorIterator; else row-major,
+    or what
+        `strides(output shape, operand layouts)` says. differentiable=False states that no gradient
+        exists.
     """
 
     def register(body: Callable) -> Op:
@@ -232,9 +246,10 @@ def can_fail(node: Node) -> bool:
 class Signature:
     """An op met with particular layouts and static arguments: its expansion into nodes, done once.
 
-    `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they are recorded;
-    `inside` is everything else that the outputs are made of, operands first; `differentiable` the numbers of the outputs
-    that have a gradient; `fallible` whether computing it may fail while running.
+    `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they
+    are recorded; `inside` is everything else that the outputs are made of, operands first;
+    `differentiable` the numbers of the outputs that have a gradient; `fallible` whether computing
+    it may fail while running.
     """
 
     __slots__ = (
@@ -279,4 +294,5 @@ class Signature:
         self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)
 
     def __repr__(self) -> str:
-        return f"<{self.op.__name__} {', '.join(map(repr, self.inputs))} -> {', '.join(map(repr, self.layouts))}>"
+        inputs, outputs = (", ".join(map(repr, some)) for some in (self.inputs, self.layouts))
+        return f"<{self.op.__name__} {inputs} -> {outputs}>"

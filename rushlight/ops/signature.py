@@ -1,7 +1,8 @@
 """From an op and the layouts of its operands to a Signature: runs the body once on placeholders.
 
-In: a row, its arguments with tensors replaced by layouts. Out: a Signature. Invariant: whatever is wrong with shapes,
-dtypes, devices or static arguments raises here, that is at the user's call, before anything is recorded.
+In: a row, its arguments with tensors replaced by layouts. Out: a Signature. Invariant: whatever is
+wrong with shapes, dtypes, devices or static arguments raises here, that is at the user's call,
+before anything is recorded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from .registry import VALUES, Op, Signature
 
 
 def make_signature(row: Op, args: tuple) -> Signature:
-    """`args`: the call's arguments with a Layout for each tensor and a type object for each runtime number."""
+    """`args`: the call's arguments with a Layout for each tensor and a type object for each runtime
+    number.
+    """
     inputs: list[Node] = []
     scalars: list[Node] = []
     layouts: list[Layout] = []
@@ -76,15 +79,18 @@ def call_body(row: Op, bound: list) -> Any:
 
 
 def common_device(name: str, layouts: list[Layout]) -> device:
-    """The device of all operands; a zero-dimensional CPU tensor may meet any. RuntimeError names both devices."""
+    """The device of all operands; a zero-dimensional CPU tensor may meet any.
+
+    RuntimeError names both devices.
+    """
     found: Layout | None = None
     for layout in layouts:
         if found is None or (found.device == CPU and found.ndim == 0):
             found = layout
         elif layout.device != found.device and not (layout.device == CPU and layout.ndim == 0):
             raise RuntimeError(
-                f"Expected all tensors to be on the same device, but {name} got {found.device} ({found}) and "
-                f"{layout.device} ({layout}): move one with .to()"
+                f"Expected all tensors to be on the same device, but {name} got {found.device} "
+                f"({found}) and {layout.device} ({layout}): move one with .to()"
             )
     return found.device if found else CPU
 
@@ -106,10 +112,11 @@ def strides_of_first(shape: tuple[int, ...], operands: list[Layout]) -> tuple[in
 
 
 def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """Dense strides in the order of dimensions that the operands agree on (PyTorch's TensorIterator).
+    """Dense strides in the order of dimensions that the operands agree on (PyTorch's
+    TensorIterator).
 
-    Two dimensions are compared operand by operand; the first operand in which both strides are non-zero and differ
-    decides, equal strides being decided by the extents.
+    Two dimensions are compared operand by operand; the first operand in which both strides are
+    non-zero and differ decides, equal strides being decided by the extents.
     """
     same = [x for x in operands if x.shape == shape]
     if len(same) == len(operands) and same and all(x.strides == same[0].strides for x in same):

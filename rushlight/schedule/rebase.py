@@ -15,7 +15,10 @@ from ..kernel.ir import Affine, Kernel, Load, Loop, Parameter, Statement, Store
 
 
 def rebase_kernel(kernel: Kernel) -> tuple[Kernel, list[int]]:
-    """load x[4096 + i]  ->  load x[i], with 4096 as the offset of x (for each parameter, in elements)."""
+    """load x[4096 + i]  ->  load x[i], with 4096 as the offset of x.
+
+    There is an offset for each parameter, in elements.
+    """
     reach: dict[str, tuple[int, int]] = {}
     _collect(kernel.body, {}, reach)
     starts = {p.name: reach.get(p.name, (0, 0))[0] for p in kernel.parameters}

@@ -21,7 +21,6 @@ from ..runtime.buffer import Buffer
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
-
 PACKAGE = __name__.split(".", 1)[0]
 
 

@@ -1,8 +1,8 @@
 """Whether two runs of a program agree, and the smallest program on which they do not.
 
-In: a program and outcomes. Out: the first difference as text, or None. Invariant: what is exact (noise 0.0) is
-compared number for number, NaN equal to NaN (the sign of a zero is nobody's promise: which
-of -0.0 and 0.0 is the maximum?).
+In: a program and outcomes. Out: the first difference as text, or None. Invariant: what is exact
+(noise 0.0) is compared number for number, NaN equal to NaN (the sign of a zero is nobody's promise:
+which of -0.0 and 0.0 is the maximum?).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
 from fuzz.program import Facts, Outcome, Program
 
 
@@ -19,7 +18,10 @@ def difference(program: Program, own: Outcome, other: Outcome) -> str | None:
     failed_backward = False
     for statement, mine, theirs in zip(program.statements, own.lines, other.lines, strict=True):
         if mine != theirs:
-            said = [_told(line, out.messages.get(statement.text)) for line, out in ((mine, own), (theirs, other))]
+            said = [
+                _told(line, out.messages.get(statement.text))
+                for line, out in ((mine, own), (theirs, other))
+            ]
             return f"{statement.text}\n    rushlight: {said[0]}\n    oracle:    {said[1]}"
         if isinstance(mine, str) and mine != "skipped" and "backward" in statement.text:
             failed_backward = True
@@ -50,7 +52,9 @@ def _told(line: tuple[Facts | None, ...] | str, message: str | None) -> str:
 
 
 def _scale(outcome: Outcome) -> float:
-    """The largest finite magnitude met: rounding errors of intermediate values are relative to it."""
+    """The largest finite magnitude met: rounding errors of intermediate values are relative to
+    it.
+    """
     largest = 1.0
     for array in (*outcome.values.values(), *outcome.gradients.values(), *outcome.observed):
         if array is not None and array.size and array.dtype.kind in "fc":
@@ -74,11 +78,14 @@ def compare_arrays(x: np.ndarray, y: np.ndarray, noise: float) -> str | None:
         return None
     at = tuple(int(k) for k in np.argwhere(~np.atleast_1d(same))[0])
     mine, theirs = np.atleast_1d(x)[at], np.atleast_1d(y)[at]
-    return f"{mine!r} instead of {theirs!r} at {list(at)} of {y.dtype}{list(y.shape)} (tolerance {noise:.3g})"
+    what = f"{list(at)} of {y.dtype}{list(y.shape)}"
+    return f"{mine!r} instead of {theirs!r} at {what} (tolerance {noise:.3g})"
 
 
 def shrink(program: Program, fails: Callable[[Program], bool], rounds: int = 12) -> Program:
-    """A small program that still fails: statements are dropped, in halves at first, one by one at last."""
+    """A small program that still fails: statements are dropped, in halves at first, one by one at
+    last.
+    """
     for _ in range(rounds):
         before = len(program.statements)
         width = max(1, before // 2)

@@ -1,11 +1,12 @@
 """Random programs: lines are drawn, tried on the oracle, and kept where their values stay tame.
 
-In: a seed, the oracle, and the rows (`fuzz/rows_*.py`) of what may be written. Out: a Program. Invariants: the same seed
-and rows give the same program; values stay below a bound; what is discontinuous (a comparison, a rounding, the
-derivative at a kink) is asked only of values that are exact or clear of the jump.
+In: a seed, the oracle, and the rows (`fuzz/rows_*.py`) of what may be written. Out: a Program.
+Invariants: the same seed and rows give the same program; values stay below a bound; what is
+discontinuous (a comparison, a rounding, the derivative at a kink) is asked only of values that are
+exact or clear of the jump.
 
-Exactness belongs to memory, since views share it: `noise` of a storage is 0.0 as long as only operations that every
-correct library rounds alike have written to it.
+Exactness belongs to memory, since views share it: `noise` of a storage is 0.0 as long as only
+operations that every correct library rounds alike have written to it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-
 from fuzz.program import Outcome, Program, Statement, environment, execute, numpy_of
 
-# how far two correct libraries may be apart after some inexact operations, relative to the largest value
-NOISE = {"float64": 1e-9, "complex128": 1e-9, "float32": 2e-4, "complex64": 2e-4, "float16": 4e-2, "bfloat16": 2e-1}
+# how far two correct libraries may be apart after some inexact operations, relative to the largest
+# value
+NOISE = {
+    "float64": 1e-9,
+    "complex128": 1e-9,
+    "float32": 2e-4,
+    "complex64": 2e-4,
+    "float16": 4e-2,
+    "bfloat16": 2e-1,
+}
 LARGEST = 60.0
 MOST_ELEMENTS = 1500
 ERROR_CHANCE = 0.3
@@ -30,10 +38,12 @@ ERROR_CHANCE = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """Something that may be written: the public names that it exercises and how a line of it is drawn.
+    """Something that may be written: the public names that it exercises and how a line of it is
+    drawn.
 
-    `draw` returns the line's draft, or None where no variable will do. `needs` are names that the library under
-    test must have (paths such as "Tensor.flip" or "nn.functional.gelu"): rows that lack one are left out.
+    `draw` returns the line's draft, or None where no variable will do. `needs` are names that the
+    library under test must have (paths such as "Tensor.flip" or "nn.functional.gelu"): rows that
+    lack one are left out.
     """
 
     names: tuple[str, ...]
@@ -46,9 +56,10 @@ class Row:
 class Draft:
     """A line that might be taken.
 
-    `exact`: rounds alike everywhere. `writes`: variables whose memory it changes. `freezes`: the memory of
-    its operands is left alone from then on. PyTorch forbids to write to views that a function with several results made,
-    and which operands a layer's gradient will want is nobody's promise.
+    `exact`: rounds alike everywhere. `writes`: variables whose memory it changes. `freezes`: the
+    memory of its operands is left alone from then on. PyTorch forbids to write to views that a
+    function with several results made, and which operands a layer's gradient will want is nobody's
+    promise.
     """
 
     text: str
@@ -95,7 +106,7 @@ class Generator:
         self.count = 0
         self.gradient_noise = NOISE["float64"]
 
-    # --- choosing -------------------------------------------------------------------------------------------------
+    # --- choosing ---------------------------------------------------------------------------------
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -108,13 +119,20 @@ class Generator:
     def __getitem__(self, name: str) -> Any:
         return self.names[name]
 
-    def pick(self, accept: Callable[[Any], bool] = lambda x: True, kinds: str = "float", certain: bool = False) -> str | None:
+    def pick(
+        self,
+        accept: Callable[[Any], bool] = lambda x: True,
+        kinds: str = "float",
+        certain: bool = False,
+    ) -> str | None:
         """A variable whose tensor is of one of the kinds and accepted; later ones more often."""
         allowed = kinds.split()
         found = [
             name
             for name in self.tensors
-            if kind_of(self[name]) in allowed and accept(self[name]) and not (certain and self.noise_of(name))
+            if kind_of(self[name]) in allowed
+            and accept(self[name])
+            and not (certain and self.noise_of(name))
         ]
         if not found:
             return None
@@ -124,7 +142,9 @@ class Generator:
         return self.noise.get(self[name].untyped_storage()._cdata, 0.0)
 
     def writable(self, name: str) -> bool:
-        """Whether writing to a variable means the same everywhere: no forbidden view, no element met twice."""
+        """Whether writing to a variable means the same everywhere: no forbidden view, no element
+        met twice.
+        """
         x = self[name]
         if x.untyped_storage()._cdata in self.frozen:
             return False
@@ -151,7 +171,9 @@ class Generator:
         return values.size == 0 or (values.min() >= low and values.max() <= high)
 
     def operand(self, low: float, high: float) -> tuple[str, str] | None:
-        """(variable, expression) of float values between two bounds: a variable as it is, or mapped there smoothly."""
+        """(variable, expression) of float values between two bounds: a variable as it is, or mapped
+        there smoothly.
+        """
         name = self.pick()
         if name is None:
             return None
@@ -177,7 +199,9 @@ class Generator:
         """A small shape; now and then an empty one."""
         if self.chance(0.03):
             return (self.random.randint(0, 2), 0)
-        return tuple(self.random.choice((1, 2, 3, 3, 4, 5, 8)) for _ in range(self.random.randint(0, most)))
+        return tuple(
+            self.random.choice((1, 2, 3, 3, 4, 5, 8)) for _ in range(self.random.randint(0, most))
+        )
 
     def call(self, name: str, x: str, *arguments: str) -> str:
         """`m.name(x, ...)` or `x.name(...)`."""
@@ -185,25 +209,46 @@ class Generator:
             return f"m.{name}({', '.join((x, *arguments))})"
         return f"{x}.{name}({', '.join(arguments)})"
 
-    # --- writing --------------------------------------------------------------------------------------------------
+    # --- writing ----------------------------------------------------------------------------------
 
     def leaf(self, dtype: str | None = None, shape: tuple[int, ...] | None = None) -> str:
         """Write a line that makes a new leaf; its name."""
         name = self.fresh()
         dtype = dtype or self.random.choice(
-            ("float32",) * 8 + ("float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64")
+            ("float32",) * 8
+            + (
+                "float64",
+                "float16",
+                "bfloat16",
+                "int64",
+                "int32",
+                "int16",
+                "int8",
+                "uint8",
+                "bool",
+                "complex64",
+            )
         )
         shape = self.shape() if shape is None else shape
         kind = self.random.choice(("normal", "grid", "distinct"))
         floating = "float" in dtype or "complex" in dtype
         flag = ", True" if floating and self.chance(0.5) else ""
-        maker = "outside" if dtype in ("float32", "int64") and not flag and self.chance(0.06) else "leaf"
-        text = f"{name} = {maker}({self.random.randrange(10**6)}, {shape}, {dtype!r}, {kind!r}{flag})"
+        maker = (
+            "outside"
+            if dtype in ("float32", "int64") and not flag and self.chance(0.06)
+            else "leaf"
+        )
+        text = (
+            f"{name} = {maker}({self.random.randrange(10**6)}, {shape}, {dtype!r}, {kind!r}{flag})"
+        )
         self.take(Draft(text, (), (name,)))
         return name
 
     def take(self, draft: Draft) -> bool:
-        """Try a line on the oracle and keep it; False where it fails (mostly) or its values run wild."""
+        """Try a line on the oracle and keep it.
+
+        False where it fails (mostly) or its values run wild.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -236,7 +281,9 @@ class Generator:
         level = max((self.noise_of(name) for name in draft.uses), default=0.0)
         if not draft.exact:
             touched = [self[n] for n in (*draft.uses, *draft.defines)]
-            level = max([level, *(NOISE.get(str(x.dtype).removeprefix("torch."), 0.0) for x in touched)])
+            level = max(
+                [level, *(NOISE.get(str(x.dtype).removeprefix("torch."), 0.0) for x in touched)]
+            )
         if draft.freezes:
             self.frozen.add(self[draft.uses[0]].untyped_storage()._cdata)
         for name in (*draft.defines, *draft.writes):
@@ -260,7 +307,12 @@ class Generator:
             draft = row.draw(self)
             if draft is not None:
                 self.take(draft)
-        return Program(self.seed, tuple(self.statements), {n: self.noise_of(n) for n in self.tensors}, self.gradient_noise)
+        return Program(
+            self.seed,
+            tuple(self.statements),
+            {n: self.noise_of(n) for n in self.tensors},
+            self.gradient_noise,
+        )
 
 
 def _broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

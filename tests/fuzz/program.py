@@ -1,9 +1,10 @@
 """Programs of the fuzzer: straight lines of Python that run under either library.
 
-In: statements, each one line of source text over the names `m` (the library), the helpers
-of `environment` and the variables that earlier lines define. Out: what happened: for each line the facts of the
-tensors it defined or the type of the error it raised, and at the end the values and gradients of everything that is
-left. Invariant: running reads no value except where a line says so, so that a lazy library stays lazy.
+In: statements, each one line of source text over the names `m` (the library), the helpers of
+`environment` and the variables that earlier lines define. Out: what happened: for each line the
+facts of the tensors it defined or the type of the error it raised, and at the end the values and
+gradients of everything that is left. Invariant: running reads no value except where a line says so,
+so that a lazy library stays lazy.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Program:
-    """Statements in order. `noise` tells for each variable how far two correct libraries may differ (0.0: not at all)."""
+    """Statements in order.
+
+    `noise` tells for each variable how far two correct libraries may differ (0.0: not at all).
+    """
 
     seed: int
     statements: tuple[Statement, ...]
@@ -40,7 +44,9 @@ class Program:
         return "\n".join(statement.text for statement in self.statements)
 
     def without(self, dropped: Sequence[int]) -> Program:
-        """The program that is left when statements, and all that need what they define, are dropped."""
+        """The program that is left when statements, and all that need what they define, are
+        dropped.
+        """
         kept: list[Statement] = []
         known: set[str] = set()
         for number, statement in enumerate(self.statements):
@@ -74,7 +80,9 @@ class Outcome:
 
 
 def leaf_array(seed: int, shape: Sequence[int], dtype: str, kind: str) -> np.ndarray:
-    """Seeded numbers: "normal", "grid" (multiples of 1/4, with ties) or "distinct" (no two alike)."""
+    """Seeded numbers: "normal", "grid" (multiples of 1/4, with ties) or "distinct" (no two
+    alike).
+    """
     random = np.random.default_rng([seed, *shape])
     count = int(np.prod(shape))
     if dtype == "bool":
@@ -105,7 +113,9 @@ def numpy_of(tensor: Any) -> np.ndarray:
 def environment(library: ModuleType, outcome: Outcome) -> dict[str, Any]:
     """The names that a program's lines may use."""
 
-    def leaf(seed: int, shape: Sequence[int], dtype: str, kind: str, requires_grad: bool = False) -> Any:
+    def leaf(
+        seed: int, shape: Sequence[int], dtype: str, kind: str, requires_grad: bool = False
+    ) -> Any:
         made = library.tensor(leaf_array(seed, shape, dtype, kind)).to(getattr(library, dtype))
         return made.requires_grad_() if requires_grad else made
 
@@ -123,7 +133,11 @@ def facts(value: Any) -> Facts | None:
     if not hasattr(value, "stride"):
         return None
     shape = tuple(value.shape)
-    strides = tuple(s if n > 1 else 0 for n, s in zip(shape, value.stride(), strict=True)) if value.numel() else ()
+    strides = (
+        tuple(s if n > 1 else 0 for n, s in zip(shape, value.stride(), strict=True))
+        if value.numel()
+        else ()
+    )
     return Facts(str(value.dtype), shape, strides, value.requires_grad, value.is_leaf)
 
 
@@ -137,11 +151,15 @@ def execute(text: str, names: dict[str, Any]) -> None:
         code = _COMPILED[text] = compile(text, "<fuzz>", "exec")
         if len(_COMPILED) > 100_000:
             _COMPILED.clear()
-    exec(code, names)  # noqa: S102 - the text was made by this package
+    exec(code, names)
 
 
-def run(program: Program, library: ModuleType, before_line: Callable[[int], None] | None = None) -> Outcome:
-    """Run a program under a library; lines that need what a failed line should have defined are skipped."""
+def run(
+    program: Program, library: ModuleType, before_line: Callable[[int], None] | None = None
+) -> Outcome:
+    """Run a program under a library; lines that need what a failed line should have defined are
+    skipped.
+    """
     outcome = Outcome()
     names = environment(library, outcome)
     reserved = set(names)
@@ -162,7 +180,9 @@ def run(program: Program, library: ModuleType, before_line: Callable[[int], None
     return outcome
 
 
-def _run_line(statement: Statement, names: dict[str, Any], outcome: Outcome) -> tuple[Facts | None, ...] | str:
+def _run_line(
+    statement: Statement, names: dict[str, Any], outcome: Outcome
+) -> tuple[Facts | None, ...] | str:
     if any(name not in names for name in statement.uses):
         return "skipped"
     try:

@@ -9,36 +9,80 @@ from fuzz.generator import Draft, Generator, Row, kind_of
 
 # name -> the interval of arguments on which it is smooth and its derivative moderate
 SMOOTH: dict[str, tuple[float, float]] = {
-    "exp": (-3, 3), "exp2": (-3, 3), "expm1": (-3, 3), "log": (0.3, 50), "log2": (0.3, 50), "log10": (0.3, 50),
-    "log1p": (-0.6, 50), "rsqrt": (0.3, 50), "sin": (-8, 8), "cos": (-8, 8), "tan": (-1, 1),
-    "asin": (-0.8, 0.8), "acos": (-0.8, 0.8), "atan": (-50, 50), "sinh": (-3, 3), "cosh": (-3, 3), "tanh": (-50, 50),
-    "asinh": (-50, 50), "acosh": (1.3, 50), "atanh": (-0.8, 0.8), "sigmoid": (-50, 50), "erf": (-5, 5), "erfc": (-3, 3),
-    "erfinv": (-0.8, 0.8), "lgamma": (0.5, 20), "digamma": (0.5, 20), "logit": (0.1, 0.9), "sinc": (-3, 3),
-    "softmax_of_line": (-9, 9), "i0": (-3, 3), "deg2rad": (-50, 50), "rad2deg": (-0.9, 0.9), "angle": (0.1, 9),
+    "exp": (-3, 3), "exp2": (-3, 3), "expm1": (-3, 3), "log": (0.3, 50), "log2": (0.3, 50),
+    "log10": (0.3, 50), "log1p": (-0.6, 50), "rsqrt": (0.3, 50), "sin": (-8, 8), "cos": (-8, 8),
+    "tan": (-1, 1), "asin": (-0.8, 0.8), "acos": (-0.8, 0.8), "atan": (-50, 50), "sinh": (-3, 3),
+    "cosh": (-3, 3), "tanh": (-50, 50), "asinh": (-50, 50), "acosh": (1.3, 50),
+    "atanh": (-0.8, 0.8), "sigmoid": (-50, 50), "erf": (-5, 5), "erfc": (-3, 3),
+    "erfinv": (-0.8, 0.8), "lgamma": (0.5, 20), "digamma": (0.5, 20), "logit": (0.1, 0.9),
+    "sinc": (-3, 3), "softmax_of_line": (-9, 9), "i0": (-3, 3), "deg2rad": (-50, 50),
+    "rad2deg": (-0.9, 0.9), "angle": (0.1, 9),
 }  # fmt: skip
 SMOOTH.pop("softmax_of_line")
 
 # of nn.functional: name -> (further arguments, interval, kinks)
 ACTIVATIONS: dict[str, tuple[str, tuple[float, float], tuple[float, ...]]] = {
-    "softplus": ("", (-9, 9), ()), "gelu": ("", (-9, 9), ()), "silu": ("", (-9, 9), ()), "mish": ("", (-9, 9), ()),
-    "logsigmoid": ("", (-9, 9), ()), "softsign": ("", (-9, 9), (0.0,)), "tanhshrink": ("", (-9, 9), ()),
-    "elu": (", 1.0", (-5, 5), (0.0,)), "celu": (", 0.75", (-5, 5), (0.0,)), "selu": ("", (-5, 5), (0.0,)),
-    "relu": ("", (-50, 50), (0.0,)), "relu6": ("", (-9, 9), (0.0, 6.0)), "leaky_relu": (", 0.25", (-50, 50), (0.0,)),
-    "hardtanh": (", -1.5, 1.25", (-50, 50), (-1.5, 1.25)), "hardsigmoid": ("", (-9, 9), (-3.0, 3.0)),
-    "hardswish": ("", (-9, 9), (-3.0, 3.0)), "softshrink": (", 0.5", (-9, 9), (-0.5, 0.5)),
-    "hardshrink": (", 0.5", (-9, 9), (-0.5, 0.5)), "threshold": (", 0.25, 0.5", (-9, 9), (0.25,)),
+    "softplus": ("", (-9, 9), ()), "gelu": ("", (-9, 9), ()), "silu": ("", (-9, 9), ()),
+    "mish": ("", (-9, 9), ()), "logsigmoid": ("", (-9, 9), ()), "softsign": ("", (-9, 9), (0.0,)),
+    "tanhshrink": ("", (-9, 9), ()), "elu": (", 1.0", (-5, 5), (0.0,)),
+    "celu": (", 0.75", (-5, 5), (0.0,)), "selu": ("", (-5, 5), (0.0,)),
+    "relu": ("", (-50, 50), (0.0,)), "relu6": ("", (-9, 9), (0.0, 6.0)),
+    "leaky_relu": (", 0.25", (-50, 50), (0.0,)),
+    "hardtanh": (", -1.5, 1.25", (-50, 50), (-1.5, 1.25)),
+    "hardsigmoid": ("", (-9, 9), (-3.0, 3.0)), "hardswish": ("", (-9, 9), (-3.0, 3.0)),
+    "softshrink": (", 0.5", (-9, 9), (-0.5, 0.5)), "hardshrink": (", 0.5", (-9, 9), (-0.5, 0.5)),
+    "threshold": (", 0.25, 0.5", (-9, 9), (0.25,)),
     "normalize": (", dim=0, eps=0.1", (-50, 50), ()),
 }  # fmt: skip
 
 EXACT_UNARY = ("neg", "square", "positive", "sqrt_of_abs", "reciprocal_of_large")
-JUMPING = ("floor", "ceil", "trunc", "round", "frac", "sign", "sgn", "signbit", "isnan", "isinf", "isfinite", "fix",
-           "isposinf", "isneginf", "logical_not", "isreal")  # fmt: skip
-COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "isclose")
+JUMPING = (
+    "floor", "ceil", "trunc", "round", "frac", "sign", "sgn", "signbit", "isnan", "isinf",
+    "isfinite", "fix", "isposinf", "isneginf", "logical_not", "isreal",
+)  # fmt: skip
+COMPARISONS = (
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "isclose",
+)
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "true_divide": "/"}
-INTEGER_BINARY = ("bitwise_and", "bitwise_or", "bitwise_xor", "gcd", "lcm", "add", "sub", "mul", "maximum", "minimum", "fmax", "fmin")
-DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "complex64")
-CASTS = {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "long": "int64", "int": "int32",
-         "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool"}  # fmt: skip
+INTEGER_BINARY = (
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "gcd",
+    "lcm",
+    "add",
+    "sub",
+    "mul",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+)
+DTYPES = (
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "uint8",
+    "bool",
+    "complex64",
+)
+CASTS = {
+    "float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16",
+    "long": "int64", "int": "int32", "short": "int16", "char": "int8", "byte": "uint8",
+    "bool": "bool",
+}  # fmt: skip
 
 
 def smooth(name: str, low: float, high: float) -> Callable[[Generator], Draft | None]:
@@ -53,7 +97,9 @@ def smooth(name: str, low: float, high: float) -> Callable[[Generator], Draft | 
     return draw
 
 
-def activation(name: str, more: str, bounds: tuple[float, float], kinks: tuple[float, ...]) -> Callable[[Generator], Draft | None]:
+def activation(
+    name: str, more: str, bounds: tuple[float, float], kinks: tuple[float, ...]
+) -> Callable[[Generator], Draft | None]:
     def draw(g: Generator) -> Draft | None:
         x = g.pick(lambda x: x.ndim > 0)
         if x is None or not g.within(x, *bounds) or not g.clear(x, *kinks):
@@ -71,7 +117,11 @@ def exact_unary(g: Generator) -> Draft | None:
     if x is None or not g.within(x, low, high) or not g.clear(x, 0.0):
         return None
     out = g.fresh()
-    text = {"neg": f"-{x}", "abs": f"abs({x})", "positive": f"+{x}"}.get(name) if g.chance(0.5) else None
+    text = (
+        {"neg": f"-{x}", "abs": f"abs({x})", "positive": f"+{x}"}.get(name)
+        if g.chance(0.5)
+        else None
+    )
     return Draft(f"{out} = {text or g.call(name, x)}", (x,), (out,))
 
 
@@ -87,7 +137,11 @@ def jumping(g: Generator) -> Draft | None:
 def nan_to_num(g: Generator) -> Draft | None:
     x = g.pick(kinds="float")
     out = g.fresh()
-    return x and Draft(f"{out} = m.nan_to_num({x} / {x}, 0.5, 1.0, -1.0)", (x,), (out,)) if x and g.clear(x, 0.0) else None
+    return (
+        x and Draft(f"{out} = m.nan_to_num({x} / {x}, 0.5, 1.0, -1.0)", (x,), (out,))
+        if x and g.clear(x, 0.0)
+        else None
+    )
 
 
 def arithmetic(g: Generator) -> Draft | None:
@@ -158,7 +212,16 @@ def clamp(g: Generator) -> Draft | None:
     x = g.pick(kinds="float int")
     if x is None or not g.clear(x, -0.75, 1.1):
         return None
-    text = g.random.choice(("clamp(-0.75, 1.1)", "clamp(min=-0.75)", "clamp(max=1.1)", "clip(-0.75, 1.1)", "clamp_min(-0.75)", "clamp_max(1.1)"))
+    text = g.random.choice(
+        (
+            "clamp(-0.75, 1.1)",
+            "clamp(min=-0.75)",
+            "clamp(max=1.1)",
+            "clip(-0.75, 1.1)",
+            "clamp_min(-0.75)",
+            "clamp_max(1.1)",
+        )
+    )
     out = g.fresh()
     return Draft(f"{out} = {x}.{text}", (x,), (out,))
 
@@ -182,7 +245,9 @@ def masked_fill(g: Generator) -> Draft | None:
     out = g.fresh()
     if not x or not c:
         return None
-    text = g.random.choice((f"{x}.masked_fill({c}, 2)", f"m.masked_fill({x}, {c}, 0.5)", f"{x}.where({c}, {x} * 2)"))
+    text = g.random.choice(
+        (f"{x}.masked_fill({c}, 2)", f"m.masked_fill({x}, {c}, 0.5)", f"{x}.where({c}, {x} * 2)")
+    )
     return Draft(f"{out} = {text}", (x, c), (out,))
 
 
@@ -198,17 +263,26 @@ def power(g: Generator) -> Draft | None:
         if y is None or not g.within(y, -3, 3):
             return None
         return Draft(f"{out} = m.pow({expression}, {y})", (x, y), (out,), exact=False)
-    text = (f"{expression} ** 3", f"{expression} ** 2", f"1.5 ** {expression}", f"{expression}.pow(-0.5)", f"m.float_power({expression}, 2)")
+    text = (
+        f"{expression} ** 3",
+        f"{expression} ** 2",
+        f"1.5 ** {expression}",
+        f"{expression}.pow(-0.5)",
+        f"m.float_power({expression}, 2)",
+    )
     return Draft(f"{out} = {text[choice - 1]}", (x,), (out,), exact=False)
 
 
 BINARY: dict[str, tuple[float, float, float, float]] = {  # the intervals of both operands
-    "atan2": (0.2, 50, 0.2, 50), "hypot": (0.2, 50, 0.2, 50), "logaddexp": (-9, 9, -9, 9), "logaddexp2": (-9, 9, -9, 9),
-    "xlogy": (-3, 3, 0.3, 9), "copysign": (0.1, 9, 0.1, 9), "float_power": (0.3, 3, -2, 2), "dist": (-9, 9, 10, 20),
+    "atan2": (0.2, 50, 0.2, 50), "hypot": (0.2, 50, 0.2, 50), "logaddexp": (-9, 9, -9, 9),
+    "logaddexp2": (-9, 9, -9, 9), "xlogy": (-3, 3, 0.3, 9), "copysign": (0.1, 9, 0.1, 9),
+    "float_power": (0.3, 3, -2, 2), "dist": (-9, 9, 10, 20),
 }  # fmt: skip
 
 
-def binary(name: str, bounds: tuple[float, float, float, float]) -> Callable[[Generator], Draft | None]:
+def binary(
+    name: str, bounds: tuple[float, float, float, float]
+) -> Callable[[Generator], Draft | None]:
     def draw(g: Generator) -> Draft | None:
         first = g.operand(*bounds[:2])
         y = first and g.partner(first[0])
@@ -224,8 +298,22 @@ def binary(name: str, bounds: tuple[float, float, float, float]) -> Callable[[Ge
 
 def rounding_binary(g: Generator) -> Draft | None:
     """Remainders and quotients: exact, of exact operands."""
-    name = g.random.choice(("remainder", "fmod", "floor_divide", "div_floor", "div_trunc", "copysign", "heaviside", "nextafter"))
-    x = g.pick(kinds="float" if name in ("copysign", "nextafter", "heaviside") else "float int", certain=True)
+    name = g.random.choice(
+        (
+            "remainder",
+            "fmod",
+            "floor_divide",
+            "div_floor",
+            "div_trunc",
+            "copysign",
+            "heaviside",
+            "nextafter",
+        )
+    )
+    x = g.pick(
+        kinds="float" if name in ("copysign", "nextafter", "heaviside") else "float int",
+        certain=True,
+    )
     if x is None:
         return None
     out = g.fresh()
@@ -256,7 +344,18 @@ def integer_unary(g: Generator) -> Draft | None:
     if x is None:
         return None
     out = g.fresh()
-    text = g.random.choice((f"~{x}", f"m.bitwise_not({x})", f"{x}.abs()", f"{x} % 3", f"{x} // 2", f"{x} << 1", f"{x} >> 1", f"{x}.sign()"))
+    text = g.random.choice(
+        (
+            f"~{x}",
+            f"m.bitwise_not({x})",
+            f"{x}.abs()",
+            f"{x} % 3",
+            f"{x} // 2",
+            f"{x} << 1",
+            f"{x} >> 1",
+            f"{x}.sign()",
+        )
+    )
     return Draft(f"{out} = {text}", (x,), (out,))
 
 
@@ -266,10 +365,16 @@ def ternary(g: Generator) -> Draft | None:
     if not x or not y:
         return None
     out = g.fresh()
-    text = g.random.choice((
-        f"m.lerp({x}, {y}, 0.25)", f"m.addcmul({x}, {y}, {x}, value=0.5)", f"m.addcdiv({x}, {y}, {x} * {x} + 1, value=0.5)",
-        f"{x}.lerp({y}, 0.75)", f"m.rsub({x}, {y})", f"m.ldexp({x}, m.tensor(2))",
-    ))  # fmt: skip
+    text = g.random.choice(
+        (
+            f"m.lerp({x}, {y}, 0.25)",
+            f"m.addcmul({x}, {y}, {x}, value=0.5)",
+            f"m.addcdiv({x}, {y}, {x} * {x} + 1, value=0.5)",
+            f"{x}.lerp({y}, 0.75)",
+            f"m.rsub({x}, {y})",
+            f"m.ldexp({x}, m.tensor(2))",
+        )
+    )
     return Draft(f"{out} = {text}", (x, y), (out,), exact=False)
 
 
@@ -296,14 +401,30 @@ def complex_parts(g: Generator) -> Draft | None:
         y = g.pick(lambda x: x.dtype.itemsize in (4, 8))
         z = y and g.pick(lambda x: x.shape == g[y].shape and x.dtype == g[y].dtype)
         return Draft(f"{out} = m.complex({y}, {z})", (y, z), (out,)) if y and z else None
-    text = g.random.choice((f"{x}.real", f"{x}.imag", f"{x}.abs()", f"m.view_as_real({x})", f"m.real({x})", f"{x} * {x}", f"{x}.exp() * 0.1", f"-{x}"))
+    text = g.random.choice(
+        (
+            f"{x}.real",
+            f"{x}.imag",
+            f"{x}.abs()",
+            f"m.view_as_real({x})",
+            f"m.real({x})",
+            f"{x} * {x}",
+            f"{x}.exp() * 0.1",
+            f"-{x}",
+        )
+    )
     return Draft(f"{out} = {text}", (x,), (out,), exact=False)
 
 
 def _rows() -> list[Row]:
-    rows = [Row((name,), smooth(name, *bounds), (f"Tensor.{name}",), 0.35) for name, bounds in SMOOTH.items()]
+    rows = [
+        Row((name,), smooth(name, *bounds), (f"Tensor.{name}",), 0.35)
+        for name, bounds in SMOOTH.items()
+    ]
     for name, (more, bounds, kinks) in ACTIVATIONS.items():
-        rows.append(Row((name,), activation(name, more, bounds, kinks), (f"nn.functional.{name}",), 0.3))
+        rows.append(
+            Row((name,), activation(name, more, bounds, kinks), (f"nn.functional.{name}",), 0.3)
+        )
     rows += [Row((name,), binary(name, bounds), (name,), 0.4) for name, bounds in BINARY.items()]
 
     def several(names: tuple[str, ...], draw: Any, weight: float, *extra: str) -> None:
@@ -319,12 +440,23 @@ def _rows() -> list[Row]:
     several(("where",), where, 2.5)
     several(("masked_fill",), masked_fill, 1.5)
     several(("pow", "float_power"), power, 1.2)
-    several(("remainder", "fmod", "floor_divide", "div", "copysign", "heaviside", "nextafter"), rounding_binary, 1.5)
+    several(
+        ("remainder", "fmod", "floor_divide", "div", "copysign", "heaviside", "nextafter"),
+        rounding_binary,
+        1.5,
+    )
     several(INTEGER_BINARY, integer_binary, 2)
     several(("bitwise_not", "bitwise_left_shift", "bitwise_right_shift"), integer_unary, 1.5)
     several(("lerp", "addcmul", "addcdiv", "ldexp"), ternary, 1.5)
     several(("to", "type", *CASTS), cast, 3)
-    rows.append(Row(("complex", "view_as_real", "real", "imag"), complex_parts, ("complex", "view_as_real"), 0.8))
+    rows.append(
+        Row(
+            ("complex", "view_as_real", "real", "imag"),
+            complex_parts,
+            ("complex", "view_as_real"),
+            0.8,
+        )
+    )
     return rows
 
 

@@ -9,7 +9,9 @@ from fuzz.generator import Draft, Generator, Row
 ANY = "float int bool complex"
 
 
-def unary(text: Callable[[Generator, str], str | None], least: int = 0, kinds: str = ANY) -> Callable[[Generator], Draft | None]:
+def unary(
+    text: Callable[[Generator, str], str | None], least: int = 0, kinds: str = ANY
+) -> Callable[[Generator], Draft | None]:
     """A row of one operand of at least so many dimensions; `text` may decline."""
 
     def draw(g: Generator) -> Draft | None:
@@ -26,7 +28,11 @@ def unary(text: Callable[[Generator, str], str | None], least: int = 0, kinds: s
 def _permute(g: Generator, x: str) -> str:
     order = list(range(g[x].ndim))
     g.random.shuffle(order)
-    return f"{x}.permute({', '.join(map(str, order))})" if order and g.chance(0.5) else f"m.permute({x}, {tuple(order)})"
+    return (
+        f"{x}.permute({', '.join(map(str, order))})"
+        if order and g.chance(0.5)
+        else f"m.permute({x}, {tuple(order)})"
+    )
 
 
 def _factors(g: Generator, count: int) -> list[int]:
@@ -59,7 +65,15 @@ def _expand(g: Generator, x: str) -> str:
 def _slice(g: Generator, extent: int) -> str:
     start, stop = g.random.randint(-extent, extent), g.random.randint(0, extent + 1)
     step = g.random.choice(("", "", ":1", ":2", ":3"))
-    return g.random.choice((":", f"{start}:{step}", f":{stop}{step}", f"{start}:{stop}{step}", f"::{g.random.randint(1, 3)}"))
+    return g.random.choice(
+        (
+            ":",
+            f"{start}:{step}",
+            f":{stop}{step}",
+            f"{start}:{stop}{step}",
+            f"::{g.random.randint(1, 3)}",
+        )
+    )
 
 
 def index_text(g: Generator, x: str) -> str:
@@ -86,19 +100,32 @@ def _narrow(g: Generator, x: str) -> str:
     axis = g.axis(g[x])
     extent = g[x].shape[axis]
     start = g.random.randint(0, extent)
-    return g.call("narrow", x, f"{axis}, {start}, {g.random.randint(0 if g.chance(0.1) else min(1, extent - start), extent - start)}")
+    return g.call(
+        "narrow",
+        x,
+        (
+            f"{axis}, {start}, "
+            f"{g.random.randint(0 if g.chance(0.1) else min(1, extent - start), extent - start)}"
+        ),
+    )
 
 
 def _select(g: Generator, x: str) -> str | None:
     axis = g.axis(g[x])
     extent = g[x].shape[axis]
-    return g.call("select", x, f"{axis}, {g.random.randint(-extent, extent - 1)}") if extent else None
+    return (
+        g.call("select", x, f"{axis}, {g.random.randint(-extent, extent - 1)}") if extent else None
+    )
 
 
 def _unfold(g: Generator, x: str) -> str | None:
     axis = g.axis(g[x])
     extent = g[x].shape[axis]
-    return f"{x}.unfold({axis}, {g.random.randint(1, extent)}, {g.random.randint(1, 3)})" if extent else None
+    return (
+        f"{x}.unfold({axis}, {g.random.randint(1, extent)}, {g.random.randint(1, 3)})"
+        if extent
+        else None
+    )
 
 
 def _diagonal(g: Generator, x: str) -> str | None:
@@ -136,18 +163,29 @@ def _unflatten(g: Generator, x: str) -> str | None:
 
 
 VIEWS = {
-    "permute": (_permute, 0), "reshape": (_reshape, 0), "expand": (_expand, 0), "narrow": (_narrow, 1), "select": (_select, 1),
-    "unfold": (_unfold, 1), "diagonal": (_diagonal, 2), "squeeze": (_squeeze, 0), "unsqueeze": (_unsqueeze, 0),
-    "flatten": (_flatten, 1), "as_strided": (_as_strided, 1), "movedim": (_movedim, 1), "unflatten": (_unflatten, 1),
+    "permute": (_permute, 0),
+    "reshape": (_reshape, 0),
+    "expand": (_expand, 0),
+    "narrow": (_narrow, 1),
+    "select": (_select, 1),
+    "unfold": (_unfold, 1),
+    "diagonal": (_diagonal, 2),
+    "squeeze": (_squeeze, 0),
+    "unsqueeze": (_unsqueeze, 0),
+    "flatten": (_flatten, 1),
+    "as_strided": (_as_strided, 1),
+    "movedim": (_movedim, 1),
+    "unflatten": (_unflatten, 1),
     "transpose": (lambda g, x: g.call("transpose", x, _dims(g, x)), 1),
     "swapaxes": (lambda g, x: g.call("swapaxes", x, _dims(g, x)), 1),
     "T": (lambda g, x: f"{x}.t()" if g[x].ndim <= 2 else f"{x}.mT", 0),
     "ravel": (lambda g, x: f"{x}.ravel()", 0),
     "basic_index": (lambda g, x: f"{x}[{index_text(g, x)}]", 1),
-    "contiguous": (lambda g, x: f"{x}.contiguous()", 0), "clone": (lambda g, x: f"{x}.clone()", 0),
+    "contiguous": (lambda g, x: f"{x}.contiguous()", 0),
+    "clone": (lambda g, x: f"{x}.clone()", 0),
     "detach": (lambda g, x: f"{x}.detach()", 0),
     "broadcast_to": (lambda g, x: f"m.broadcast_to({x}, {(2, *g[x].shape)})", 0),
-}  # fmt: skip
+}
 
 MOVES = {
     "flip": (lambda g, x: g.call("flip", x, str(g.axes(g[x]))), 1),
@@ -159,14 +197,18 @@ MOVES = {
     "tril": (lambda g, x: g.call("tril", x, str(g.random.randint(-1, 1))), 2),
     "triu": (lambda g, x: g.call("triu", x, str(g.random.randint(-1, 1))), 2),
     "diag_embed": (lambda g, x: f"m.diag_embed({x})", 1),
-    "zeros_like": (lambda g, x: f"m.zeros_like({x})", 0), "ones_like": (lambda g, x: f"m.ones_like({x})", 0),
-    "full_like": (lambda g, x: f"m.full_like({x}, 1.5)", 0), "new_full": (lambda g, x: f"{x}.new_full((2, 3), 1)", 0),
+    "zeros_like": (lambda g, x: f"m.zeros_like({x})", 0),
+    "ones_like": (lambda g, x: f"m.ones_like({x})", 0),
+    "full_like": (lambda g, x: f"m.full_like({x}, 1.5)", 0),
+    "new_full": (lambda g, x: f"{x}.new_full((2, 3), 1)", 0),
     "fliplr": (lambda g, x: f"m.fliplr({x})", 2),
     "diff": (lambda g, x: f"m.diff({x}, dim={g.axis(g[x])})", 1),
-}  # fmt: skip
+}
 
 
-def several(text: Callable[[Generator, str], tuple[str, int] | None], least: int = 1) -> Callable[[Generator], Draft | None]:
+def several(
+    text: Callable[[Generator, str], tuple[str, int] | None], least: int = 1
+) -> Callable[[Generator], Draft | None]:
     """A row that defines several variables from one operand; `text` says how many."""
 
     def draw(g: Generator) -> Draft | None:
@@ -196,7 +238,9 @@ def _chunk(g: Generator, x: str) -> tuple[str, int] | None:
     extent = g[x].shape[axis]
     if not extent:
         return None
-    return f"{x}.chunk({(count := g.random.randint(1, 4))}, {axis})", -(-extent // -(-extent // count))
+    return f"{x}.chunk({(count := g.random.randint(1, 4))}, {axis})", -(
+        -extent // -(-extent // count)
+    )
 
 
 def _unbind(g: Generator, x: str) -> tuple[str, int]:
@@ -205,7 +249,9 @@ def _unbind(g: Generator, x: str) -> tuple[str, int]:
 
 
 def join(g: Generator) -> Draft | None:
-    """cat and stack of a variable with itself, with something computed from it, or with another one."""
+    """cat and stack of a variable with itself, with something computed from it, or with another
+    one.
+    """
     x = g.pick(lambda x: x.ndim >= 1, ANY if g.chance(0.2) else "float")
     if x is None:
         return None
@@ -220,7 +266,9 @@ def join(g: Generator) -> Draft | None:
 
 def advanced(g: Generator) -> Draft | None:
     """Indices by lists and tensors of integers, and by masks."""
-    x = g.pick(lambda x: x.ndim >= 1 and min(x.shape, default=0) > 0, ANY if g.chance(0.3) else "float")
+    x = g.pick(
+        lambda x: x.ndim >= 1 and min(x.shape, default=0) > 0, ANY if g.chance(0.3) else "float"
+    )
     if x is None:
         return None
     extents = g[x].shape
@@ -246,7 +294,11 @@ def mask(g: Generator) -> Draft | None:
     out = g.fresh()
     c = g.pick(lambda c: c.shape == g[x].shape and c.ndim >= 1, "bool")
     if c and g.chance(0.6):
-        return Draft(f"{out} = {g.random.choice((f'{x}[{c}]', f'm.masked_select({x}, {c})'))}", (x, c), (out,))
+        return Draft(
+            f"{out} = {g.random.choice((f'{x}[{c}]', f'm.masked_select({x}, {c})'))}",
+            (x, c),
+            (out,),
+        )
     if not g.clear(x, 0.25):
         return None
     return Draft(f"{out} = {x}[{x} > 0.25]", (x,), (out,))
@@ -255,7 +307,11 @@ def mask(g: Generator) -> Draft | None:
 def nonzero(g: Generator) -> Draft | None:
     x = g.pick(kinds="bool int")
     out = g.fresh()
-    return Draft(f"{out} = {g.random.choice((f'{x}.nonzero()', f'm.argwhere({x})'))}", (x,), (out,)) if x else None
+    return (
+        Draft(f"{out} = {g.random.choice((f'{x}.nonzero()', f'm.argwhere({x})'))}", (x,), (out,))
+        if x
+        else None
+    )
 
 
 def along(g: Generator) -> Draft | None:
@@ -271,19 +327,26 @@ def along(g: Generator) -> Draft | None:
     if name == "index_select":
         text = g.call(name, x, str(axis), f"m.tensor({line})")
     elif name == "take":
-        text = f"{x}.take(m.tensor({[g.random.randint(-g[x].numel(), g[x].numel() - 1) for _ in range(4)]}))"
+        places = [g.random.randint(-g[x].numel(), g[x].numel() - 1) for _ in range(4)]
+        text = f"{x}.take(m.tensor({places}))"
     else:
         shape = [1] * g[x].ndim
         shape[axis] = 3
         index = f"m.tensor({line}).reshape({tuple(shape)})"
         wide = list(g[x].shape)
         wide[axis] = 3
-        text = f"m.gather({x}, {axis}, {index}.expand({tuple(wide)}))" if name == "gather" else f"m.take_along_dim({x}, {index}, {axis})"
+        text = (
+            f"m.gather({x}, {axis}, {index}.expand({tuple(wide)}))"
+            if name == "gather"
+            else f"m.take_along_dim({x}, {index}, {axis})"
+        )
     return Draft(f"{out} = {text}", (x,), (out,))
 
 
 def scatter(g: Generator) -> Draft | None:
-    """index_add, index_copy, index_fill, scatter, scatter_add: writes at integer tensors, out of place."""
+    """index_add, index_copy, index_fill, scatter, scatter_add: writes at integer tensors, out of
+    place.
+    """
     x = g.pick(lambda x: x.ndim >= 1 and min(x.shape) > 0)
     if x is None:
         return None
@@ -303,36 +366,81 @@ def scatter(g: Generator) -> Draft | None:
         "scatter": f"m.scatter({x}, {axis}, {wide.format(unique)}, {x} * 2)",
         "scatter_add": f"{x}.scatter_add({axis}, {wide.format(line)}, {x} * 0.5)",
     }
-    return Draft(f"{out} = {texts[name]}", (x,), (out,), exact=name not in ("index_add", "scatter_add"))
+    return Draft(
+        f"{out} = {texts[name]}", (x,), (out,), exact=name not in ("index_add", "scatter_add")
+    )
 
 
 def creation(g: Generator) -> Draft:
     out = g.fresh()
     shape = g.shape(3)
-    text = g.random.choice((
-        f"m.zeros({shape})", f"m.ones({shape}, dtype=m.float64)", f"m.full({shape}, 1.5)", "m.arange(6)", "m.arange(0.5, 3.0, 0.5)",
-        "m.eye(3)", "m.linspace(0, 1, 5)", "m.tensor([[1, 2], [3, 4]])", "m.tensor(1.5)", "m.scalar_tensor(2.0)",
-        "m.tensor([True, False, True])", f"m.zeros({shape}, requires_grad=True)",
-    ))  # fmt: skip
+    text = g.random.choice(
+        (
+            f"m.zeros({shape})",
+            f"m.ones({shape}, dtype=m.float64)",
+            f"m.full({shape}, 1.5)",
+            "m.arange(6)",
+            "m.arange(0.5, 3.0, 0.5)",
+            "m.eye(3)",
+            "m.linspace(0, 1, 5)",
+            "m.tensor([[1, 2], [3, 4]])",
+            "m.tensor(1.5)",
+            "m.scalar_tensor(2.0)",
+            "m.tensor([True, False, True])",
+            f"m.zeros({shape}, requires_grad=True)",
+        )
+    )
     return Draft(f"{out} = {text}", (), (out,), exact="linspace" not in text)
 
 
 def _rows() -> list[Row]:
     special = {"T": "t", "basic_index": "__getitem__"}
-    rows = [Row((name,), unary(text, least), (f"Tensor.{special.get(name, name)}",), 0.9) for name, (text, least) in VIEWS.items()]
-    rows += [Row((name,), unary(text, least), (name if name != "new_full" and name not in ("repeat",) else f"Tensor.{name}",), 0.35) for name, (text, least) in MOVES.items()]
-    rows += [Row((name,), several(text), (f"Tensor.{name}",), 0.7) for name, text in {"split": _split, "chunk": _chunk, "unbind": _unbind}.items()]
+    rows = [
+        Row((name,), unary(text, least), (f"Tensor.{special.get(name, name)}",), 0.9)
+        for name, (text, least) in VIEWS.items()
+    ]
     rows += [
-        Row(("cat", "stack", "concat", "vstack", "hstack"), join, ("cat", "stack", "concat", "vstack", "hstack"), 2),
+        Row(
+            (name,),
+            unary(text, least),
+            (name if name != "new_full" and name not in ("repeat",) else f"Tensor.{name}",),
+            0.35,
+        )
+        for name, (text, least) in MOVES.items()
+    ]
+    rows += [
+        Row((name,), several(text), (f"Tensor.{name}",), 0.7)
+        for name, text in {"split": _split, "chunk": _chunk, "unbind": _unbind}.items()
+    ]
+    rows += [
+        Row(
+            ("cat", "stack", "concat", "vstack", "hstack"),
+            join,
+            ("cat", "stack", "concat", "vstack", "hstack"),
+            2,
+        ),
         Row(("__getitem__",), advanced, ("Tensor.__getitem__",), 2),
         Row(("masked_select",), mask, ("masked_select",), 1),
         Row(("nonzero", "argwhere"), nonzero, ("Tensor.nonzero", "argwhere"), 0.4),
-        Row(("index_select", "gather", "take_along_dim", "take"), along, ("index_select", "gather", "take_along_dim", "take"), 2),
-        Row(("index_add", "index_copy", "index_fill", "scatter", "scatter_add"), scatter,
-            ("index_add", "index_copy", "index_fill", "scatter", "scatter_add"), 2),
-        Row(("zeros", "ones", "full", "arange", "eye", "linspace", "tensor", "scalar_tensor"), creation,
-            ("zeros", "ones", "full", "arange", "eye", "linspace", "tensor", "scalar_tensor"), 1),
-    ]  # fmt: skip
+        Row(
+            ("index_select", "gather", "take_along_dim", "take"),
+            along,
+            ("index_select", "gather", "take_along_dim", "take"),
+            2,
+        ),
+        Row(
+            ("index_add", "index_copy", "index_fill", "scatter", "scatter_add"),
+            scatter,
+            ("index_add", "index_copy", "index_fill", "scatter", "scatter_add"),
+            2,
+        ),
+        Row(
+            ("zeros", "ones", "full", "arange", "eye", "linspace", "tensor", "scalar_tensor"),
+            creation,
+            ("zeros", "ones", "full", "arange", "eye", "linspace", "tensor", "scalar_tensor"),
+            1,
+        ),
+    ]
     return rows
 
 

@@ -39,7 +39,10 @@ def test_the_example_row_works_as_written() -> None:
     example = re.search(r"```python\n(.*?)```", text, re.S)
     assert example is not None
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(example=example[1])], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT.format(example=example[1])],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["[0.5, -0.75]", "True True"]

@@ -33,15 +33,23 @@ loaded = sorted(m.rsplit(".", 1)[1] for m in sys.modules if m.startswith("rushli
 print(",".join(loaded))
 print("llvmlite" in sys.modules, "rushlight.nn" in sys.modules, "multiprocessing" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     families_loaded, others = done.stdout.split("\n")[:2]
-    assert set(families_loaded.split(",")) <= {"core", "families", "namespace", "registry", "signature"}
+    assert set(families_loaded.split(",")) <= {
+        "core",
+        "families",
+        "namespace",
+        "registry",
+        "signature",
+    }
     assert others == "False False False"
 
 
 def test_an_unknown_name_is_told_with_its_nearest() -> None:
     try:
-        rushlight.softmx  # noqa: B018
+        rushlight.softmx
     except AttributeError as error:
         assert "softmax" in str(error)
     else:

@@ -31,7 +31,10 @@ def mul(input: Any, other: Any) -> Tensor:
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """input where condition holds, else other; with the condition alone, the indices where it holds."""
+    """input where condition holds, else other.
+
+    With the condition alone, the indices where it holds.
+    """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     return core.where(condition, input, other)
@@ -45,7 +48,9 @@ def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
 where_method.__name__ = "where"
 
 
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:  # noqa: A001
+def sum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The sum over dimensions (all if none is named), as `torch.sum`."""
     return core.sum(input, dim, keepdim, dtype)
 

@@ -18,11 +18,11 @@ from ...base import dtype as dtypes
 from ...base.dtype import dtype
 from ...base.layout import broadcast_shapes, normalize_axis
 from ...ops import core, gathering, indexing, movement
+from ..composed_views import split
 from ..conversion import device_of, from_array
 from ..creation import zeros
 from ..tensor import Tensor
 from ..values import window
-from ..composed_views import split
 from ..views import sizes
 
 # --- flips and repeats ----------------------------------------------------------------------------
