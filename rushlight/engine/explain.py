@@ -72,10 +72,10 @@ def explain(*tensors: Any) -> Explanation:
 
 def step_lines(plan: Plan) -> str:
     """One line for each step: what it makes from what."""
-    return "\n".join(f"{k + 1}. {_describe(plan, step)}" for k, step in enumerate(plan.steps))
+    return "\n".join(f"{k + 1}. {describe(plan, step)}" for k, step in enumerate(plan.steps))
 
 
-def _describe(plan: Plan, step: Step) -> str:
+def describe(plan: Plan, step: Step) -> str:
     made = ", ".join(f"{n.op} {n.dtype.name}{list(n.shape)}" for n in step.nodes)
     if step.kind == "contract":
         spec = step.contraction

@@ -93,9 +93,14 @@ def living(trace: Trace) -> tuple[list[list[Any]], list[int]]:
     return owners, wanted
 
 
+def program_key(trace: Trace, wanted: list[int]) -> tuple[Any, ...]:
+    """What two flushes must have in common to run the same program."""
+    return tuple(trace.entries), tuple(wanted), SETTINGS.interpret, SETTINGS.check
+
+
 def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
     """Find or build the program, run it, hand out its buffers."""
-    key = (tuple(trace.entries), tuple(wanted), SETTINGS.interpret, SETTINGS.check)
+    key = program_key(trace, wanted)
     program = PROGRAMS.get(key)
     if program is None:
         from .program import build  # the compiler is loaded when there is something to compile

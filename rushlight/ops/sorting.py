@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..base import dtype as dtypes
-from ..base.layout import Layout, contiguous_strides, normalize_axis
+from ..base.layout import Layout, normalize_axis
 from ..graph import build as b
 from ..graph.host import host_function
 from ..graph.node import Node
@@ -21,6 +21,7 @@ from .common import TYPE_NAMES
 from .core import full
 from .gathering import gather, scatter_add
 from .registry import Value, op
+from .signature import elementwise_strides
 
 
 def _ranked(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -75,9 +76,9 @@ def _selected(
 
 
 def _operand_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """A sorted tensor lies in memory as its operand does, where that is dense."""
+    """A sorted tensor has its operand's order of dimensions in memory, without gaps."""
     first = operands[0]
-    return first.strides if first.dense() else contiguous_strides(shape)
+    return first.strides if first.dense() else elementwise_strides(shape, operands)
 
 
 @op("", strides=_operand_strides, grad_name="SortBackward0")

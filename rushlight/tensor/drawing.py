@@ -22,7 +22,7 @@ from ..ops import core
 from ..runtime.buffer import Buffer
 from .creation import require_memory
 from .generator import Generator, default_generator
-from .inplace import check_writable, overwrite
+from .inplace import check_writable, count_write, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -98,9 +98,7 @@ def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor
     buffer = buffer_of(values)
     with LOCK:  # what was recorded with the old value holds its buffer already
         storage.buffer, storage.epoch, storage.index, storage.error = buffer, -1, 0, None
-        storage.version += 1
-        if target._cell is not None:
-            target._cell[0] += 1
+        count_write(target)
     return target
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.dtype import TYPE_NAMES
-from ..base.layout import Layout, layout_of
+from ..base.layout import Layout, contiguous_strides, layout_of
 from ..graph.trace import CURRENT
 from ..ops import core, masking
 from ..ops import indexing as rows
@@ -113,7 +113,7 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     x, advanced = merged(x, parsed.advanced)
     positions, dims = resolved(x, advanced)
     made = rows.index(x, positions, dims, parsed.position)
-    if x._layout.contiguous and all(p._layout.contiguous for p in positions):
+    if all(t._layout.strides == contiguous_strides(t._layout.shape) for t in (x, *positions)):
         return made
     strides = gathered_strides(
         x._layout, [p._layout for p in positions], dims, parsed.position, made._layout.shape

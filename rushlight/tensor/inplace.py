@@ -110,15 +110,21 @@ def replace(target: Tensor, value: Tensor) -> Tensor:
         taped = MODE.grad and (value.requires_grad or target.requires_grad)
         kept = storage.buffer if storage.outside() else None
         store(storage, target._layout, value)
-        storage.version += 1
-        if target._cell is not None:
-            target._cell[0] += 1
+        count_write(target)
         storage.writer = _line() if taped else ""
         if kept is not None:
             write_through(storage, kept)
     if taped:
         rebase(target, value)
     return target
+
+
+def count_write(target: Tensor) -> None:
+    """Count a write: with its storage, or where the tensor counts apart (see `Tensor.data`)."""
+    if target._cell is None:
+        target._storage.version += 1
+    else:
+        target._cell[0] += 1
 
 
 def store(storage: Storage, layout: Layout, value: Tensor) -> None:

@@ -385,7 +385,8 @@ class Tensor:
                 "data set to a tensor that requires gradients must be floating point or complex "
                 "dtype"
             )
-        self._cell = [self._version]
+        if value._storage is not self._storage:
+            self._cell = [self._version]
         self._storage, self._layout = value._storage, value._layout
 
     @property

@@ -116,7 +116,8 @@ def offset_within(base: Layout, view: Layout) -> int:
 def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
     """The window `layout` on x's memory."""
     result = make_tensor(x._storage, layout)
-    result._base = x._base if x._base is not None else x
+    own = x._base is None or (x._requires_grad and x._grad_fn is None)  # a leaf is a root too
+    result._base = x if own else x._base
     result._cell = x._cell
     result._attached = x._storage.rebased
     if x.requires_grad and MODE.grad and layout.dtype.kind in ("float", "complex"):

@@ -128,7 +128,7 @@ class Settings:
     early_stop: EarlyStopSettings = field(default_factory=EarlyStopSettings)
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     batch_size: int = key(64, "samples a step", 2)
-    epochs: int = key(20, "times that every training sample is seen", 1)
+    epochs: int = key(30, "times that every training sample is seen", 1)
     seed: int = key(0, "seed of weights, shuffles, augmentation and dropout", 0)
     device: str = key("cpu", "where the model runs")
     threads: int = key(0, "threads that compute; 0 takes what the machine allows", 0)

@@ -81,6 +81,7 @@ def test_strides_of_gathered_views() -> None:
     agree(lambda t: t.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)[:, [0, 1]])
     agree(lambda t: t.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)[[0, 1], :, [0, 1]])
     agree(lambda t: t.arange(24.0).reshape(2, 3, 4)[:, t.tensor([[0, 1], [1, 0], [0, 0]]).t()])
+    agree(lambda t: t.ones(1, 5, 5, 1).permute(1, 3, 0, 2)[:, [-1, -1, -1]])
 
 
 def ones(*shape: int, dtype: str = "float32") -> Callable[[Any], Any]:

@@ -49,6 +49,10 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
         t.topk(t.arange(100.0), 3, largest=False),
     ],
     "topk too many": lambda t: grid(t).topk(9),
+    "gaps": lambda t: [
+        t.sort(t.arange(48.0).reshape(4, 3, 2, 2).diagonal(-1, 0, 1)),
+        t.sort(t.arange(8.0).expand(2, 8)),
+    ],
     "complex": lambda t: t.sort(t.ones(2, dtype=t.complex64)),
     "other dtypes": lambda t: [
         t.sort(t.tensor([True, False, True]), stable=True),
