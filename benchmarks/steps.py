@@ -2,8 +2,9 @@
 
     python benchmarks/steps.py [resnet18 | lenet | mlp] [--batch N] [--top N]
 
-One step is recorded and run as usual; then its program's steps are run one by one and timed (best of three). Contractions show
-GFLOP/s, other kernels the bytes of their buffers per second: hold them against the machine's peaks to see what to mend next.
+One step is recorded and run as usual; then its program's steps are run one by one and timed (best
+of three). Contractions show GFLOP/s, other kernels the bytes of their buffers per second: hold them
+against the machine's peaks to see what to mend next.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def main() -> None:
     shares = ", ".join(f"{kind} {1e3 * seconds:.1f} ms" for kind, seconds in kinds.most_common())
     print(f"{chosen.model}: {1e3 * total:.1f} ms in {len(timed)} steps: {shares}")
     print(
-        f"contractions: {2e-9 * products / max(kinds['contract'], 1e-9):.0f} GFLOP/s over {2e-9 * products:.1f} GFLOP"
+        f"contractions: {2e-9 * products / max(kinds['contract'], 1e-9):.0f} GFLOP/s over "
+        f"{2e-9 * products:.1f} GFLOP"
     )
     print(f"arena {program.arena.size / 1e6:.0f} MB, outputs {sum(program.sizes) / 1e6:.0f} MB\n")
     for each, seconds in sorted(timed, key=lambda pair: -pair[1])[: chosen.top]:

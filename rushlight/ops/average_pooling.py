@@ -32,9 +32,8 @@ from .windows import (
     window,
 )
 
-Divisor = tuple[
-    bool, int | None
-]  # whether padding counts, and what replaces the number of elements
+# whether padding counts, and what replaces the number of elements
+Divisor = tuple[bool, int | None]
 
 
 def _passes(w: Window) -> list[tuple[int, Window]]:
@@ -86,9 +85,8 @@ def _divided(x: Node, size: Sizes, w: Window, divisor: Divisor) -> Node:
         return b.div(x, float(override))
     total: Node | float = 1.0
     for d, (n, k, s, (p, _), m) in enumerate(zip(size, w.kernel, w.stride, w.padding, w.result)):
-        own = (
-            p if counts_padding else 0
-        )  # where elements that count begin and end, in the unpadded plane
+        # where elements that count begin and end, in the unpadded plane
+        own = p if counts_padding else 0
         counts = {min(i * s - p + k, n + own) - max(i * s - p, -own) for i in range(m)}
         if len(counts) == 1:
             total = b.mul(total, float(counts.pop()))

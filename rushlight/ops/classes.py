@@ -151,9 +151,8 @@ def _(g, input_layout, target, weight, reduction, ignore_index):  # type: ignore
 
 @nll_loss_backward.vjp("grad")
 def _(g, target, weight, reduction, ignore_index):  # type: ignore[no-untyped-def]
-    return nll_loss(
-        g, target, weight, reduction, ignore_index
-    )  # linear, and its own adjoint's adjoint
+    # linear, and its own adjoint's adjoint
+    return nll_loss(g, target, weight, reduction, ignore_index)
 
 
 # --- cross entropy ------------------------------------------------------------------------------

@@ -276,11 +276,8 @@ def _convolution_row(rank: int) -> Op:
         _check(name, input, weight, bias, rank, groups, False)
         x = input if input.ndim == rank + 2 else b.reshape(input, (1, *input.shape))
         _check_size(x.shape[2:], weight.shape[2:], way)
-        made = _with_bias(
-            forward(x, weight, way, opmath_dtype(x.dtype) if bias is not None else None),
-            bias,
-            x.dtype,
-        )
+        wide = opmath_dtype(x.dtype) if bias is not None else None
+        made = _with_bias(forward(x, weight, way, wide), bias, x.dtype)
         return made if input.ndim == rank + 2 else b.reshape(made, made.shape[1:])
 
     body.__name__ = name
@@ -346,10 +343,8 @@ def _transposed_row(rank: int) -> Op:
         size = _transposed_size(
             x.shape[2:], kernel, way, spread(output_padding, rank, "output_padding")
         )
-        made = input_gradient(
-            x, weight, size, way, opmath_dtype(x.dtype) if bias is not None else None
-        )
-        made = _with_bias(made, bias, x.dtype)
+        wide = opmath_dtype(x.dtype) if bias is not None else None
+        made = _with_bias(input_gradient(x, weight, size, way, wide), bias, x.dtype)
         return made if input.ndim == rank + 2 else b.reshape(made, made.shape[1:])
 
     body.__name__ = name

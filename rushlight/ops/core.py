@@ -327,9 +327,8 @@ def slice_backward(grad: Value, size: tuple, starts: tuple, steps: tuple) -> Val
     x = grad
     for d, (n, start, step) in enumerate(zip(size, starts, steps)):
         length = x.shape[d]
-        if (
-            step > 1 and length > 1
-        ):  # spread out: [.., n, ..] -> [.., n, step, ..] -> [.., n * step, ..]
+        # spread out: [.., n, ..] -> [.., n, step, ..] -> [.., n * step, ..]
+        if step > 1 and length > 1:
             shape = [*x.shape[: d + 1], 1, *x.shape[d + 1 :]]
             wide = b.pad(
                 b.reshape(x, shape),

@@ -443,9 +443,8 @@ def sinc(input: Value) -> Value:
 
 @sinc.vjp("input")
 def _(g, input):  # type: ignore[no-untyped-def]
-    near = (
-        abs(input) < 0.3
-    )  # there the difference below cancels: the power series is summed instead
+    # there the difference below cancels: the power series is summed instead
+    near = abs(input) < 0.3
     x = where(near, 1.0, input) * math.pi
     slope = (cos(x) - sin(x) / x) / x * math.pi
     angle = input * math.pi

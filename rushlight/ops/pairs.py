@@ -120,9 +120,8 @@ def nextafter(input: Value, other: Value) -> Value:
     if x.dtype not in (dtypes.float16, dtypes.bfloat16):
         return b.elementwise("nextafter", x, y)
     x, y = b.broadcast(x, y)
-    bits = b.bitcast(
-        x, dtypes.int16
-    )  # the narrow floats are computed in float32, whose neighbours are others
+    # the narrow floats are computed in float32, whose neighbours are others
+    bits = b.bitcast(x, dtypes.int16)
     outwards = b.where(
         b.elementwise("eq", y > x, x > 0), b.const(1, dtypes.int16), b.const(-1, dtypes.int16)
     )

@@ -275,12 +275,10 @@ def _max_pool_rows(rank: int) -> tuple[Op, Op]:
     """max_pool<rank>d and max_pool<rank>d_with_indices."""
     name = f"max_pool{rank}d"
 
-    def way_of(
-        x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-    ) -> Window:
+    def way_of(x: Any, *options: Any) -> Window:
+        *given, ceil_mode = options
         size = tuple(x.shape[len(x.shape) - rank :])
-        given = (fixed(kernel_size), fixed(stride), fixed(padding), fixed(dilation))
-        return window(name, size, *given, ceil_mode, x.shape[len(x.shape) - rank - 1])
+        return window(name, size, *map(fixed, given), ceil_mode, x.shape[len(x.shape) - rank - 1])
 
     def plain(
         input: Value,

@@ -77,6 +77,7 @@ class Op:
     )
 
     dispatcher: Callable[[Op, tuple], Any]  # set by tensor/dispatch.py: how tensors are recorded
+    into: Callable[[Op, tuple, dict], Any]  # set by tensor/outputs.py: what `out=` means
 
     def __init__(
         self,
@@ -123,6 +124,8 @@ class Op:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self.names):
+            if "out" in kwargs:
+                return Op.into(self, args, kwargs)
             args = self.bind(args, kwargs)
         return Op.dispatcher(self, args)
 

@@ -149,9 +149,8 @@ def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple
                 return 1
         return 0
 
-    order = list(
-        range(rank - 1, -1, -1)
-    )  # innermost first; insertion sort, since comparisons can be undecided
+    # innermost first; insertion sort, since comparisons can be undecided
+    order = list(range(rank - 1, -1, -1))
     for i in range(1, rank):
         at = i
         for j in range(i - 1, -1, -1):

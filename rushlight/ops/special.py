@@ -325,9 +325,8 @@ def ndtri(input: Value) -> Value:
     tail = b.where(upper, 1 - p, p)
     target = log(tail)
     x = -sqrt(target * -2.0)
-    for _step in range(
-        8
-    ):  # Newton on the logarithm, which is concave: it converges from the left without overshooting
+    # Newton on the logarithm, which is concave: it converges from the left without overshooting
+    for _step in range(8):
         ratio = math.sqrt(2 / math.pi) / _scaled_erfc(x * -math.sqrt(0.5))
         x = x - (_log_normal(x) - target) / ratio
     x = b.where(b.binary("eq", tail, 0), -math.inf, b.where(b.binary("eq", tail, 0.5), 0.0, x))

@@ -251,7 +251,7 @@ class Buffer:
 
     def __del__(self) -> None:
         capacity = self._capacity
-        if not capacity:
+        if not capacity or _statistics is None:  # None: the interpreter is going down
             return
         _statistics.current -= capacity
         if _statistics.cached + capacity > _cache.limit:  # type: ignore[operator]

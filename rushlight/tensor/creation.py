@@ -81,7 +81,6 @@ def empty(
     memory_format: Any = None,
     layout: Any = None,
     pin_memory: bool = False,
-    out: Any = None,
 ) -> Tensor:
     """A tensor of unspecified values, as `torch.empty`."""
     made = _layout_for(size, dtype, device, memory_format)

@@ -16,7 +16,6 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..base.dtype import TYPE_NAMES
 from ..base.layout import Layout, contiguous_strides, layout_of
-from ..graph.trace import CURRENT
 from ..ops import core, masking
 from ..ops import indexing as rows
 from ..ops import namespace as ops
@@ -158,10 +157,11 @@ def resolved(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[list[Tensor], t
         found = mask_positions(entry.values) if entry.is_mask else [as_positions(entry.values, x)]
         for at, position in enumerate(found):
             dim = entry.dim + at
-            if not entry.is_mask:
-                check_known(position, x._layout.shape[dim], dim)
             positions.append(position)
             dims.append(dim)
+    if all(position._layout.numel for position in positions):  # else nothing is read
+        for position, dim in zip(positions, dims):
+            check_known(position, x._layout.shape[dim], dim)
     return positions, tuple(dims)
 
 
@@ -179,8 +179,9 @@ def mask_positions(mask: Any) -> list[Tensor]:
 def known(x: Tensor) -> bool:
     """Whether the values can be looked at without computing anything, and cheaply."""
     storage = x._storage
-    pending = storage.index >= 0 and storage.epoch == CURRENT.trace.epoch
-    return storage.buffer is not None and not pending and x._layout.numel <= _CHECKED_AT_CALL
+    return (
+        storage.buffer is not None and not storage.pending() and x._layout.numel <= _CHECKED_AT_CALL
+    )
 
 
 def check_known(position: Tensor, size: int, dim: int) -> None:

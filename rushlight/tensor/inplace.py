@@ -64,7 +64,7 @@ def check_writable(target: Tensor) -> None:
                 "operation."
             )
     layout = target._layout
-    if any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
+    if layout.numel and any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."

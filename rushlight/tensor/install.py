@@ -14,7 +14,18 @@ from typing import Any
 
 from ..ops import namespace
 from ..ops.registry import Op
-from . import bits, catalog, composed_views, conversion, creation, lazy, methods, values, views
+from . import (
+    bits,
+    catalog,
+    composed_views,
+    conversion,
+    creation,
+    lazy,
+    methods,
+    outputs,
+    values,
+    views,
+)
 from .tensor import Tensor
 
 # Python's operators: dunder name -> (row, operands swapped)
@@ -70,7 +81,7 @@ IN_PLACE = {
 
 def _resolve(row: str) -> Any:
     """What an operator applies: a row, or the public function where that chooses among rows."""
-    return lazy.public(row) if row in CHOOSING else getattr(namespace, row)
+    return lazy.load(catalog.TORCH[row]) if row in CHOOSING else getattr(namespace, row)
 
 
 def _operator(name: str, row: str, swapped: bool) -> Callable:
@@ -123,6 +134,7 @@ def functions() -> dict[str, Callable]:
         found.update({f.__name__: f for f in module.FUNCTIONS})
         found.update(getattr(module, "ALIASES", {}))
     found["clone"] = methods.clone
+    found.update({name: outputs.with_out(found[name]) for name in outputs.MAKERS if name in found})
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..ops.registry import TABLE, Op
 from .catalog import METHODS, TORCH
+from .outputs import with_out
 
 ROOT = __name__.split(".", 1)[0]
 _HERE = Path(__file__).parent
@@ -53,7 +54,7 @@ def public(name: str) -> Any:
         from .methods import inplace_of
 
         return inplace_of(place[8:])
-    return load(place)
+    return with_out(load(place))
 
 
 def method(name: str) -> Any:

@@ -129,7 +129,9 @@ def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
 def pieces_of(
     x: Tensor, cut: Callable[[], list[Tensor]], title: str, join: Callable
 ) -> tuple[Tensor, ...]:
-    """The views that `cut` makes of x, under one tape entry; `join` puts their gradients together."""
+    """The views that `cut` makes of x, under one tape entry; `join` puts their gradients
+    together.
+    """
     taped = MODE.grad and x.requires_grad
     with no_grad():
         pieces = cut()

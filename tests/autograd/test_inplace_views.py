@@ -1,4 +1,7 @@
-"""In-place operations, views and the tape, one rule of PyTorch's a test; both libraries run each."""
+"""In-place operations, views and the tape, one rule of PyTorch's a test.
+
+Both libraries run each.
+"""
 
 from __future__ import annotations
 

@@ -183,7 +183,9 @@ MISMATCHES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "call", "kind", "words"), MISMATCHES, ids=[m[0] for m in MISMATCHES])
+@pytest.mark.parametrize(
+    ("name", "call", "kind", "words"), MISMATCHES, ids=[m[0] for m in MISMATCHES]
+)
 def test_mismatches_name_both_operands_at_the_call(
     name: str, call: object, kind: type, words: tuple[str, ...]
 ) -> None:

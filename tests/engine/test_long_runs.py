@@ -189,7 +189,12 @@ def test_ctrl_c_during_a_long_program_loses_nothing() -> None:
         """
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["interrupted", "[2.0, 2.0, 2.0] [1.0, 1.0, 1.0]", "0.0", "True"]
+    assert done.stdout.splitlines() == [
+        "interrupted",
+        "[2.0, 2.0, 2.0] [1.0, 1.0, 1.0]",
+        "0.0",
+        "True",
+    ]
 
 
 def test_a_fork_in_the_middle() -> None:

@@ -31,6 +31,7 @@ def losses() -> list[Any]:
     targets = rand(5, 4, grad=False, seed=1, low=0.05, high=0.95)
     signs = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])
     weight = rand(4, grad=False, low=0.5, high=2.0)
+    lengths = (torch.tensor([9, 7, 8]), torch.tensor([4, 0, 2]))
     cases = []
     for reduction in ("none", "mean", "sum"):
         how = {"reduction": reduction}
@@ -70,14 +71,7 @@ def losses() -> list[Any]:
             case("multilabel_soft_margin_loss", scores, targets, weight, **how),
             case("triplet_margin_loss", scores, rand(5, 4, seed=4), positive, swap=True, **how),
             case("triplet_margin_with_distance_loss", scores, positive, rand(5, 4), **how),
-            case(
-                "ctc_loss",
-                rand(9, 3, 5),
-                integers(3, 4, high=5, low=1),
-                torch.tensor([9, 7, 8]),
-                torch.tensor([4, 0, 2]),
-                **how,
-            ),
+            case("ctc_loss", rand(9, 3, 5), integers(3, 4, high=5, low=1), *lengths, **how),
         ]
     cases += [
         case("kl_div", scores, targets, reduction="batchmean"),

@@ -99,9 +99,8 @@ def test_row_is_complete(row: Op) -> None:
         assert row.samples is not None, f"{row.__name__} has no samples"
         assert row.reference is not None, f"{row.__name__} has no NumPy reference"
         assert samples_of(row), f"{row.__name__} yields no sample"
-    if (
-        not row.nondifferentiable and row.__name__ != "write_slice"
-    ):  # tensor/views.py puts it on the tape itself
+    # tensor/views.py puts it on the tape itself
+    if not row.nondifferentiable and row.__name__ != "write_slice":
         assert row.rules, f"{row.__name__} has neither a gradient rule nor differentiable=False"
     assert row.__doc__, f"{row.__name__} has no docstring"
     if "torch" in row.surface.split():

@@ -42,9 +42,8 @@ DTYPES = ("float64", "float32", "bfloat16", "float16", "int64", "bool")
 MORE = {
     **dict.fromkeys(("erfcx", "log_ndtr", "ndtri"), ("bfloat16", "float16")),
     **dict.fromkeys(("gammainc", "gammaincc"), ("int64", "bool")),
-    **dict.fromkeys(
-        ("logical_and", "logical_or", "logical_xor"), DTYPES
-    ),  # of a tensor and a number
+    # of a tensor and a number
+    **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), DTYPES),
 }
 # rows that are public under another name, or only in PyTorch's functional namespace
 IN_FUNCTIONAL = {

@@ -59,7 +59,7 @@ def apply(array: np.ndarray, index: object) -> np.ndarray:
     together = broadcast_index_shapes([one.shape for one in indices])
     shape = parsed.result_shape(together)
     for number, (dim, one) in enumerate(zip(covered, indices, strict=True)):
-        if view.shape[dim] == 0 or math.prod(shape):
+        if math.prod(together) and (view.shape[dim] == 0 or math.prod(shape)):
             check_bounds(one, view.shape[dim], number)
     if not math.prod(shape):
         return np.zeros(shape, array.dtype)

@@ -65,6 +65,17 @@ def embedding(
     return _ops.embedding(weight, input, row, scale_grad_by_freq, sparse)
 
 
+def _warn_of_old_order() -> None:
+    import warnings
+
+    warnings.warn(
+        "Argument order of nn.functional.embedding_bag was changed. Usage "
+        "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
+        "`embedding_bag(input, weight, ...)`.",
+        stacklevel=3,
+    )
+
+
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -96,14 +107,7 @@ def embedding_bag(
             [6.]])
     """
     if weight.dtype == rushlight.int64 and input.is_floating_point():
-        import warnings
-
-        warnings.warn(
-            "Argument order of nn.functional.embedding_bag was changed. Usage "
-            "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
-            "`embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
-        )
+        _warn_of_old_order()
         input, weight = weight, input
     indices, bags, count = _bags(input, offsets, include_last_offset)
     if per_sample_weights is not None:

@@ -1,9 +1,11 @@
-"""Differences along a dimension, and the trace.
+"""Differences and integrals along a dimension, the trace, covariances.
 
-In: tensors. Out: tensors. Invariant: both are written in views and rows, so their gradients follow.
+In: tensors. Out: tensors. Invariant: all are written in views and rows, so their gradients follow.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ...base.layout import normalize_axis
 from ...ops import core
@@ -53,5 +55,130 @@ def trace(input: Tensor) -> Tensor:
     return core.sum(input.diagonal(), None, False, None)
 
 
-FUNCTIONS = (diff, trace)
-METHODS = FUNCTIONS
+def _spacing(input: Tensor, x: Tensor | None, dx: Any, axis: int) -> Any:
+    """The widths of the strips between neighbours: a number, or a tensor that broadcasts."""
+    if x is None:
+        return 1.0 if dx is None else dx
+    if x.ndim == 1 and input.ndim > 1:
+        return diff(x).reshape((-1, *(1,) * (input.ndim - axis - 1)))
+    return diff(x, dim=axis if x.ndim == input.ndim else -1)
+
+
+def _strips(input: Tensor, x: Tensor | None, dx: Any, axis: int) -> Tensor:
+    """The areas of the trapezoids between neighbours."""
+    if x is not None and dx is not None:
+        raise RuntimeError("trapezoid: give the points `x` or their distance `dx`, not both")
+    length = max(input.shape[axis] - 1, 0)
+    later = input.narrow(axis, 1 if length else 0, length)
+    pairs = core.add(later, input.narrow(axis, 0, length))
+    return core.mul(core.mul(pairs, _spacing(input, x, dx, axis)), 0.5)
+
+
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
+    """The integral along a dimension by the trapezoidal rule, as `torch.trapezoid`.
+
+    sum over i of (y[i] + y[i + 1]) / 2 * (x[i + 1] - x[i]), the widths being `dx` without x.
+
+    >>> import rushlight as rl
+    >>> rl.trapezoid(rl.tensor([1., 5., 10.]))
+    tensor(10.5000)
+    """
+    axis = normalize_axis(dim, y.ndim)
+    return core.sum(_strips(y, x, dx, axis), axis, False, None)
+
+
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1
+) -> Tensor:
+    """The running integral along a dimension, as `torch.cumulative_trapezoid`.
+
+    >>> import rushlight as rl
+    >>> rl.cumulative_trapezoid(rl.tensor([1., 5., 10.]))
+    tensor([ 3.0000, 10.5000])
+    """
+    axis = normalize_axis(dim, y.ndim)
+    return _strips(y, x, dx, axis).cumsum(axis)
+
+
+def _weights(name: str, given: Tensor | None, count: int, kinds: tuple[str, ...]) -> None:
+    if given is None:
+        return
+    if given.ndim > 1 or given.numel() != count:
+        raise RuntimeError(
+            f"cov(): expected {name} to have {count} elements in one dimension, one for each "
+            f"observation, but got {list(given.shape)}"
+        )
+    if given.dtype.kind not in kinds:
+        raise RuntimeError(f"cov(): {name} cannot be {given.dtype}")
+    if bool((given < 0).any()):
+        raise RuntimeError(f"cov(): {name} cannot be negative")
+
+
+def cov(
+    input: Tensor,
+    *,
+    correction: int = 1,
+    fweights: Tensor | None = None,
+    aweights: Tensor | None = None,
+) -> Tensor:
+    """The covariances of variables (rows) over observations (columns), as `torch.cov`.
+
+    fweights counts how often an observation was made (integers), aweights how much it matters.
+    RuntimeError for more than two dimensions, or weights that do not fit or are negative.
+
+    >>> import rushlight as rl
+    >>> rl.cov(rl.tensor([[0., 1., 2.], [2., 1., 0.]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got {input.ndim}"
+        )
+    if input.dtype.kind == "bool":
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    x = input if input.ndim == 2 else input.reshape(1, -1)
+    count = x.shape[1]
+    _weights("fweights", fweights, count, ("int",))
+    _weights("aweights", aweights, count, ("float",))
+    weights = fweights if aweights is None else aweights
+    if fweights is not None and aweights is not None:
+        weights = core.mul(fweights, aweights)
+    if weights is None:
+        total: Any = float(count)
+        mean = core.sum(x, 1, True, None) / total
+        freedom: Any = max(total - correction, 0.0)
+        centred = core.sub(x, mean)
+        other = centred
+    else:
+        total = weights.sum()
+        mean = core.mul(x, weights).sum(1, keepdim=True) / total
+        freedom = total
+        if correction and aweights is None:
+            freedom = total - correction
+        elif correction:
+            freedom = total - correction * core.mul(weights, aweights).sum() / total
+        freedom = freedom.clamp(min=0)
+        centred = core.sub(x, mean)
+        other = core.mul(centred, weights)
+    return (centred @ other.t().conj() / freedom).squeeze()
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """Pearson's correlations of variables (rows) over observations, as `torch.corrcoef`.
+
+    >>> import rushlight as rl
+    >>> rl.corrcoef(rl.tensor([[0., 1., 2.], [2., 1., 0.]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
+    made = cov(input)
+    if not made.ndim:
+        return made / made
+    deviations = made.diagonal().real.sqrt()
+    return (made / deviations.unsqueeze(1) / deviations.unsqueeze(0)).clamp(-1, 1)
+
+
+FUNCTIONS = (diff, trace, trapezoid, cumulative_trapezoid, cov, corrcoef)
+METHODS = (diff, trace, cov, corrcoef)
+ALIASES = {"trapz": trapezoid}

@@ -220,7 +220,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return result.reshape([n * m for n, m in zip(a.shape, c.shape)])
 
 
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: None = None) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over pairs of dimensions, as `torch.tensordot`.
 
     dims: a number d (the last d of a meet the first d of b) or two lists of dimensions.
