@@ -33,7 +33,7 @@ from .elementary import (
     log,
     trunc,
 )
-from .registry import Scalar, Value, op
+from .registry import Scalar, TensorValue, Value, op
 
 # --- signs --------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def fmod(input: Value, other: Value) -> Value:
+def fmod(input: TensorValue, other: Value) -> Value:
     """input - other * trunc(input / other): C's `fmod`, with the sign of `input`.
 
     Follows `torch.fmod`.

@@ -16,7 +16,7 @@ from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import Node
 from .common import absolute, integers, require_kind, require_same_dtype
-from .registry import Op, Value, op
+from .registry import Op, TensorValue, Value, op
 
 
 def _pair(
@@ -26,24 +26,25 @@ def _pair(
     samples: Callable,
     reference: Callable,
     example: tuple[str, str, str],
-    surface: str = "torch Tensor",
+    tensors: int = 0,
 ) -> Op:
     """A row of two operands without a gradient; `example` is the inside of both arguments and of
-    the result.
+    the result, `tensors` how many of the operands, from the first, cannot be Python numbers.
     """
 
     def function(input: Value, other: Value) -> Value:
         return body(name, *b.promote(input, other))
 
     function.__name__ = name
-    function.__annotations__ = {"input": "Value", "other": "Value", "return": "Value"}
+    kinds = (["TensorValue"] * tensors + ["Value"] * 2)[:2]
+    function.__annotations__ = {"input": kinds[0], "other": kinds[1], "return": "Value"}
     function.__doc__ = f"""{words}, element by element; operands broadcast. Follows `torch.{name}`.
 
     >>> import rushlight as rl
     >>> rl.{name}(rl.tensor([{example[0]}]), rl.tensor([{example[1]}]))
     tensor([{example[2]}])
     """
-    row = op(surface, inplace=True, elementwise=True, differentiable=False)(function)
+    row = op("torch Tensor", inplace=True, elementwise=True, differentiable=False)(function)
     row.test(samples, reference)
     return row
 
@@ -63,7 +64,13 @@ def _close_values(make: Callable) -> list:
 
 
 eq = _pair(
-    "eq", "input == other", b.elementwise, _close_values, np.equal, ("1, 2", "1, 3", " True, False")
+    "eq",
+    "input == other",
+    b.elementwise,
+    _close_values,
+    np.equal,
+    ("1, 2", "1, 3", " True, False"),
+    1,
 )
 ne = _pair(
     "ne",
@@ -72,15 +79,22 @@ ne = _pair(
     _close_values,
     np.not_equal,
     ("1, 2", "1, 3", "False,  True"),
+    1,
 )
 lt = _pair(
-    "lt", "input < other", _ordered, _close_values, np.less, ("1, 2", "1, 3", "False,  True")
+    "lt", "input < other", _ordered, _close_values, np.less, ("1, 2", "1, 3", "False,  True"), 1
 )
 le = _pair(
-    "le", "input <= other", _ordered, _close_values, np.less_equal, ("1, 4", "1, 3", " True, False")
+    "le",
+    "input <= other",
+    _ordered,
+    _close_values,
+    np.less_equal,
+    ("1, 4", "1, 3", " True, False"),
+    1,
 )
 gt = _pair(
-    "gt", "input > other", _ordered, _close_values, np.greater, ("1, 4", "1, 3", "False,  True")
+    "gt", "input > other", _ordered, _close_values, np.greater, ("1, 4", "1, 3", "False,  True"), 1
 )
 ge = _pair(
     "ge",
@@ -89,6 +103,7 @@ ge = _pair(
     _close_values,
     np.greater_equal,
     ("1, 2", "1, 3", " True, False"),
+    1,
 )
 
 # --- logic --------------------------------------------------------------------------------------
@@ -98,29 +113,37 @@ def _truth(name: str, x: Node, y: Node) -> Node:
     return b.elementwise(name, b.cast(x, dtypes.bool_), b.cast(y, dtypes.bool_))
 
 
+def _equal_tensors(make: Callable) -> list:
+    """The samples without Python numbers, which logic does not take."""
+    return _close_values(make)[:2]
+
+
 logical_and = _pair(
     "logical_and",
     "Whether both are non-zero",
     _truth,
-    _close_values,
+    _equal_tensors,
     np.logical_and,
     ("0, 2", "1, 3", "False,  True"),
+    2,
 )
 logical_or = _pair(
     "logical_or",
     "Whether one is non-zero",
     _truth,
-    _close_values,
+    _equal_tensors,
     np.logical_or,
     ("0, 2", "0, 3", "False,  True"),
+    2,
 )
 logical_xor = _pair(
     "logical_xor",
     "Whether just one is non-zero",
     _truth,
-    _close_values,
+    _equal_tensors,
     np.logical_xor,
     ("0, 2", "1, 3", " True, False"),
+    2,
 )
 
 
@@ -322,7 +345,11 @@ signbit = _class("signbit", "negative (-0.0 is)", _signbit, np.signbit, ("-0., 1
 
 @op("torch Tensor", elementwise=True, differentiable=False)
 def isclose(
-    input: Value, other: Value, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    input: TensorValue,
+    other: TensorValue,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    equal_nan: bool = False,
 ) -> Value:
     """|input - other| <= atol + rtol * |other|, or equal; with equal_nan NaN is equal to NaN.
 

@@ -13,10 +13,17 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.dtype import dtype
-from ..base.layout import Layout, normalize_axes, ordered_strides
+from ..base.layout import (
+    Layout,
+    channels_last_strides,
+    contiguous_strides,
+    is_channels_last,
+    normalize_axes,
+    ordered_strides,
+)
 from ..graph import build as b
 from ..graph.node import Node
-from .registry import Scalar, Value, Values, op
+from .registry import Scalar, TensorValue, Value, Values, op
 
 
 @op("", inplace=True, elementwise=True)
@@ -225,7 +232,7 @@ def _(g):  # type: ignore[no-untyped-def]
     return g
 
 
-@op("", elementwise=True, grad_name="FillBackward0")
+@op("torch", elementwise=True, grad_name="FillBackward0")
 def fill(input: Value, value: Value) -> Value:
     """value everywhere, in the shape and dtype of input."""
     if value.ndim:
@@ -438,12 +445,17 @@ conj = conj_physical
 
 
 @op("torch", elementwise=True)
-def complex(real: Value, imag: Value) -> Value:
+def complex(real: TensorValue, imag: TensorValue) -> Value:
     """real + 1j * imag."""
     if real.dtype is not imag.dtype:
         raise RuntimeError(
             f"Expected object of scalar type {real.dtype.name} but got scalar type "
             f"{imag.dtype.name} for second argument"
+        )
+    if real.dtype.kind != "float":
+        raise RuntimeError(
+            "Expected both inputs to be Half, Float or Double tensors but got "
+            f"{real.dtype.name} and {imag.dtype.name}"
         )
     real, imag = b.broadcast(real, imag)
     return Node("complex", (real, imag), real.shape, real.dtype.to_complex())
@@ -497,11 +509,18 @@ def _(g, dim):  # type: ignore[no-untyped-def]
     return g.unbind(dim)
 
 
-@op("")
+def _strides_of_all(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """Channels last where all operands are, else row-major."""
+    if all(is_channels_last(x.shape, x.strides) and not x.contiguous for x in operands):
+        return channels_last_strides(shape)
+    return contiguous_strides(shape)
+
+
+@op("", strides=_strides_of_all)
 def cat(tensors: Values, dim: int = 0) -> Value:
     """Tensors one after the other along a dimension; sizes of the other dimensions must match."""
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     nodes = b.promote(*tensors)
     kept = [x for x in nodes if x.shape != (0,)]
     if not kept:

@@ -36,7 +36,7 @@ def _extreme(
         return b.binary(primitive, input, other)
 
     body.__name__ = name
-    body.__annotations__ = {"input": "Value", "other": "Value", "return": "Value"}
+    body.__annotations__ = {"input": "TensorValue", "other": "TensorValue", "return": "Value"}
     body.__doc__ = f"""{words} Follows `torch.{name}`.
 
     Where the operands are equal {equal}. RuntimeError for complex tensors.

@@ -75,9 +75,9 @@ def gather(input: Value, dim: int, index: Value) -> Value:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on. The index may be shorter, not
     longer, in other dimensions.
     """
-    positions = at_least_1d(require_index("gather", index))
-    if not positions.numel:
+    if not index.numel:
         return zeros_of(index.shape, input)
+    positions = at_least_1d(require_index("gather", index))
     x = at_least_1d(input)
     return b.reshape(b.gather(x, _addresses("gather", x.shape, dim, positions)), index.shape)
 
@@ -89,9 +89,9 @@ def _(g, input_layout, dim, index):  # type: ignore[no-untyped-def]
 
 def _scattered(name: str, input: Node, dim: int, index: Node, source: Node, combine: str) -> Node:
     """input with the source set or combined in where `gather` would read."""
-    positions = at_least_1d(require_index(name, index))
-    if not positions.numel:
+    if not index.numel:
         return input
+    positions = at_least_1d(require_index(name, index))
     x = at_least_1d(input)
     address = _addresses(name, x.shape, dim, positions)
     source = _matching(name, input, positions, source)

@@ -20,7 +20,7 @@ from .arithmetic import abs, sgn
 from .common import absolute, opmath, require_kind
 from .core import where
 from .elementary import exp, log, log1p, sigmoid
-from .extremes import maximum
+from .extremes import clamp
 from .pairs import xlogy
 from .registry import Value, op
 
@@ -190,7 +190,8 @@ def _weighted(g: Any, weight: Any) -> Any:
 @binary_cross_entropy.vjp("input")
 def _(g, input, target, weight, reduction):  # type: ignore[no-untyped-def]
     each = _weighted(_spread(g, reduction, input, target), weight)
-    return each * (input - target) / maximum((1 - input) * input, 1e-12)
+    spread = (1 - input) * input
+    return each * (input - target) / where(spread < 1e-12, 1e-12, spread)
 
 
 @binary_cross_entropy.vjp("target")

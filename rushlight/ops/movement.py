@@ -59,6 +59,8 @@ def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(axes)}"
         )
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
     x = input
     for shift, dim in zip(shifts, axes):
         x = _rolled(x, shift, normalize_axis(dim, input.ndim))

@@ -18,10 +18,10 @@ from ..graph import build as b
 from ..graph.host import host_function
 from ..graph.node import Node
 from .common import conjugate, integers, opmath, refuse_complex, require_kind, two, zeros_like
-from .comparison import isfinite
+from .comparison import isfinite, ne
 from .core import where
 from .elementary import exp, exp2, log, log1p, sigmoid
-from .registry import Value, op
+from .registry import TensorValue, Value, op
 
 
 def _floats(*operands: Value) -> list[Node]:
@@ -34,7 +34,7 @@ def _rounded(result: Node, *operands: Value) -> Node:
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def atan2(input: Value, other: Value) -> Value:
+def atan2(input: TensorValue, other: TensorValue) -> Value:
     """The angle in (-pi, pi] of the point (other, input). Integers become the default float.
 
     Follows `torch.atan2`.
@@ -61,7 +61,7 @@ atan2.test(two(0.3, 2), np.arctan2)
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def hypot(input: Value, other: Value) -> Value:
+def hypot(input: TensorValue, other: TensorValue) -> Value:
     """sqrt(input^2 + other^2) without overflow between; floats only. Follows `torch.hypot`.
 
     >>> import rushlight as rl
@@ -87,7 +87,7 @@ hypot.test(two(0.3, 2), np.hypot)
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def copysign(input: Value, other: Value) -> Value:
+def copysign(input: TensorValue, other: Value) -> Value:
     """|input| with the sign of other (-0.0 counts as negative). Follows `torch.copysign`.
 
     >>> import rushlight as rl
@@ -107,8 +107,8 @@ copysign.vjp("other")(zeros_like)
 copysign.test(two(), np.copysign)
 
 
-@op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
-def nextafter(input: Value, other: Value) -> Value:
+@op("torch Tensor", inplace=True, elementwise=True)
+def nextafter(input: TensorValue, other: TensorValue) -> Value:
     """The number next to input towards other. Follows `torch.nextafter`.
 
     >>> import rushlight as rl
@@ -133,11 +133,21 @@ def nextafter(input: Value, other: Value) -> Value:
     )
 
 
+@nextafter.vjp("input")
+def _(g, input, other):  # type: ignore[no-untyped-def]
+    return where(ne(input, other), g, 0)
+
+
+@nextafter.vjp("other")
+def _(g):  # type: ignore[no-untyped-def]
+    return g * 0
+
+
 nextafter.test(two(), np.nextafter)
 
 
 @op("torch Tensor", elementwise=True)
-def logaddexp(input: Value, other: Value) -> Value:
+def logaddexp(input: TensorValue, other: TensorValue) -> Value:
     """log(exp(input) + exp(other)) without overflow; floats only. Follows `torch.logaddexp`.
 
     >>> import rushlight as rl
@@ -165,7 +175,7 @@ logaddexp.test(two(), np.logaddexp)
 
 
 @op("torch Tensor", elementwise=True)
-def logaddexp2(input: Value, other: Value) -> Value:
+def logaddexp2(input: TensorValue, other: TensorValue) -> Value:
     """log2(2^input + 2^other) without overflow; floats only. Follows `torch.logaddexp2`.
 
     >>> import rushlight as rl
@@ -256,7 +266,7 @@ xlog1py.test(two(0.2, 3), lambda x, y: x * np.log1p(y))
 
 
 @op("torch Tensor", inplace=True, elementwise=True)
-def ldexp(input: Value, other: Value) -> Value:
+def ldexp(input: TensorValue, other: TensorValue) -> Value:
     """input * 2^other. Follows `torch.ldexp`.
 
     >>> import rushlight as rl
@@ -283,7 +293,7 @@ ldexp.test(two(), lambda x, y: x * 2.0**y)
 
 
 @op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
-def heaviside(input: Value, values: Value) -> Value:
+def heaviside(input: TensorValue, values: TensorValue) -> Value:
     """0 below zero, 1 above, `values` at zero. The dtypes must be equal. Follows `torch.heaviside`.
 
     >>> import rushlight as rl
@@ -323,7 +333,7 @@ def _of_integers(name: str, function: str, input: Node, other: Node) -> Node:
 
 
 @op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
-def gcd(input: Value, other: Value) -> Value:
+def gcd(input: TensorValue, other: TensorValue) -> Value:
     """The greatest common divisor of two integers, gcd(0, 0) = 0. Follows `torch.gcd`.
 
     >>> import rushlight as rl
@@ -334,7 +344,7 @@ def gcd(input: Value, other: Value) -> Value:
 
 
 @op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
-def lcm(input: Value, other: Value) -> Value:
+def lcm(input: TensorValue, other: TensorValue) -> Value:
     """The least common multiple of two integers, 0 where one is 0. Follows `torch.lcm`.
 
     >>> import rushlight as rl

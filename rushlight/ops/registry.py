@@ -9,6 +9,8 @@ A body's parameters say by their annotations what they are:
 
     Value          a tensor (a Python number is taken as a zero-dimensional one that may change from
                    run to run)
+    TensorValue    a tensor only: a Python number is a TypeError, where PyTorch's function takes
+                   none
     Value | None   the same, or absent
     Values         a sequence of tensors
     Scalar         a Python number that may change from run to run; the body sees a
@@ -25,10 +27,17 @@ from ..base.layout import Layout
 from ..graph.node import Node, ordered
 
 STATIC, VALUE, SCALAR, VALUES = range(4)
-_KINDS = {"Value": VALUE, "Value | None": VALUE, "Scalar": SCALAR, "Values": VALUES}
+_KINDS = {
+    "Value": VALUE,
+    "TensorValue": VALUE,
+    "Value | None": VALUE,
+    "Scalar": SCALAR,
+    "Values": VALUES,
+}
 _REQUIRED = object()
 
 Value = Node
+TensorValue = Node
 Values = Sequence[Node]
 Scalar = Any  # a node in bodies, a Python number as a default
 
@@ -67,6 +76,7 @@ class Op:
         "kinds",
         "names",
         "nondifferentiable",
+        "numberless",
         "plan_cache",
         "reference",
         "rules",
@@ -98,6 +108,7 @@ class Op:
         self._by_name = {name: k for k, name in enumerate(self.names)}
         annotations = body.__annotations__
         self.kinds = tuple(_KINDS.get(annotations.get(name, ""), STATIC) for name in self.names)
+        self.numberless = tuple(annotations.get(name) == "TensorValue" for name in self.names)
         self.tensor_places = tuple(
             k for k, kind in enumerate(self.kinds) if kind in (VALUE, VALUES)
         )

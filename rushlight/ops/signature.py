@@ -13,7 +13,7 @@ from ..base.device import CPU, device
 from ..base.layout import Layout, contiguous_strides, layout_of, ordered_strides
 from ..graph.build import scalar
 from ..graph.node import Node
-from .registry import VALUES, Op, Signature
+from .registry import VALUE, VALUES, Op, Signature
 
 
 def make_signature(row: Op, args: tuple) -> Signature:
@@ -35,6 +35,7 @@ def make_signature(row: Op, args: tuple) -> Signature:
         return node
 
     bound = []
+    refuse_numbers(row, args)
     for kind, value in zip(row.kinds, args):
         if kind == VALUES and value is not None:
             bound.append([placeholder(v) for v in value])
@@ -55,6 +56,20 @@ def make_signature(row: Op, args: tuple) -> Signature:
         outputs,
         tuple(output_layout(row, out, layouts, where) for out in outputs),
     )
+
+
+def refuse_numbers(row: Op, args: tuple) -> None:
+    """TypeError for a Python number where the op takes tensors only."""
+    for place, (numberless, value) in enumerate(zip(row.numberless, args)):
+        if numberless and isinstance(value, type):
+            raise TypeError(
+                f"{row.__name__}(): argument '{row.names[place]}' (position {place + 1}) must be "
+                f"Tensor, not {value.__name__}: make one with tensor()"
+            )
+    public = "torch" in row.surface.split()
+    if public and row.kinds[0] == VALUE and not any(isinstance(a, (Layout, list)) for a in args):
+        kinds = ", ".join(a.__name__ for a in args if isinstance(a, type))
+        raise TypeError(f"{row.__name__}() takes at least one Tensor, but got ({kinds})")
 
 
 def explained(error: Exception, row: Op, args: tuple) -> Exception:

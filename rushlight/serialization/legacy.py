@@ -10,7 +10,7 @@ from typing import Any
 
 from .names import dtype_of
 from .rebuild import StorageKind, StorageView
-from .storages import LoadedStorage, raw_bytes
+from .storages import LoadedStorage
 from .unpickler import Interpreter
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -22,21 +22,24 @@ PICKLE_HEAD = b"\x80"
 def load_legacy(data: bytes, check_location: Any) -> Any:
     """Read magic number, protocol, system, value and list of storages, then the storages' bytes.
 
+    The bytes come last, so the value is read twice: to learn of its storages, and to make it.
     Errors: ValueError and the other errors of the interpreter.
     """
     storages: dict[str, LoadedStorage] = {}
+    counts: dict[str, int] = {}
 
     def find(reference: Any) -> StorageView:
-        return _find(reference, storages, len(data), check_location)
+        return _find(reference, storages, counts, len(data), check_location)
 
-    position, values = 0, []
+    position, values, starts = 0, [], []
     for _ in range(5):
+        starts.append(position)
         machine = Interpreter(data, find, position)
         values.append(machine.run())
         position = machine.end
         if len(values) == 1 and values[0] != _MAGIC:
             raise ValueError("a pickle, but not of PyTorch's old format")
-    _, protocol, system, value, keys = values
+    _, protocol, system, _, keys = values
     if protocol != _PROTOCOL:
         raise ValueError(f"version {protocol!r} of PyTorch's old format is unknown")
     if type(system) is dict and system.get("little_endian") is False:
@@ -44,12 +47,16 @@ def load_legacy(data: bytes, check_location: Any) -> Any:
     if type(keys) is not list or sorted(map(str, keys)) != sorted(storages):
         raise ValueError("the list of storages does not match those that are used")
     for key in keys:
-        position = _read_storage(data, position, storages[key])
-    return value
+        position = _place_storage(data, position, storages[key], counts[key])
+    return Interpreter(data, find, starts[3]).run()
 
 
 def _find(
-    reference: Any, storages: dict[str, LoadedStorage], limit: int, check_location: Any
+    reference: Any,
+    storages: dict[str, LoadedStorage],
+    counts: dict[str, int],
+    limit: int,
+    check_location: Any,
 ) -> StorageView:
     if type(reference) is not tuple or len(reference) != 6 or reference[0] != "storage":
         raise ValueError(f"unknown reference {reference!r}")
@@ -64,20 +71,24 @@ def _find(
         if numel < 0 or used + nbytes > limit:
             raise ValueError(f"storage {key!r} of {nbytes} bytes does not fit into the file")
         storages[key] = LoadedStorage(nbytes, lambda memory: None)
+        counts[key] = numel
     if storages[key].nbytes != nbytes:
         raise ValueError(f"storage {key!r} is said to have two different sizes")
     return StorageView(storages[key], kind.dtype)
 
 
-def _read_storage(data: bytes, position: int, storage: LoadedStorage) -> int:
-    """Fill a storage from its place behind the pickles: a count of elements, then the bytes."""
-    end = position + 8 + storage.nbytes
+def _place_storage(data: bytes, position: int, storage: LoadedStorage, numel: int) -> int:
+    """Tell a storage its place behind the pickles: a count of elements, then the bytes."""
+    begin = position + 8
+    end = begin + storage.nbytes
     if end > len(data):
         raise ValueError("the file ends inside a storage")
-    flat = storage.flat
-    count = int.from_bytes(data[position : position + 8], "little", signed=True)
-    if flat is not None:
-        if count != flat.numel():
-            raise ValueError(f"a storage of {flat.numel()} elements is followed by {count}")
-        raw_bytes(flat)[:] = data[position + 8 : end]
+    count = int.from_bytes(data[position:begin], "little", signed=True)
+    if count != numel:
+        raise ValueError(f"a storage of {numel} elements is followed by {count}")
+
+    def fill(memory: memoryview) -> None:
+        memory[:] = data[begin:end]
+
+    storage.fill, storage.flat = fill, None
     return end

@@ -167,6 +167,7 @@ TORCH: dict[str, str] = {
     "feature_alpha_dropout_": "tensor.functions.dropout:feature_alpha_dropout_",
     "feature_dropout": "tensor.functions.dropout:feature_dropout",
     "feature_dropout_": "tensor.functions.dropout:feature_dropout_",
+    "fill": "ops.core:fill",
     "fix": "tensor.functions.elementwise:fix",
     "flip": "tensor.functions.movement:flip",
     "fliplr": "tensor.functions.movement:fliplr",

@@ -262,6 +262,10 @@ def arange(
             if any(isinstance(v, float) for v in (start, end, step))
             else dtypes.int64
         )
+    if dtype is dtypes.int64:  # the other integer types count in float64
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero (as int64)")
     exact = all(isinstance(v, int) for v in (start, end, step))
     length = -((start - end) // step) if exact else math.ceil((end - start) / step)
     if device_of(device).type == "meta":
@@ -270,6 +274,22 @@ def arange(
         start, step = int(start), int(step)
     made = core.arange_row(start, step, length, dtype)
     return made.requires_grad_() if requires_grad else made
+
+
+def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
+    """The ends of a spaced range as numbers, the count checked."""
+    if isinstance(steps, float):
+        raise TypeError(f"{name}(): argument 'steps' must be int, not float")
+    for end_ in (start, end):
+        if isinstance(end_, Tensor) and end_.ndim:
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got one with "
+                f"{end_.ndim} dimension(s)."
+            )
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, but {name} got {steps}")
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    return start, end
 
 
 def linspace(
@@ -283,9 +303,7 @@ def linspace(
     **ignored: Any,
 ) -> Tensor:
     """`steps` values from start to end inclusive, evenly spaced, as `torch.linspace`."""
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    start, end = _ends("linspace", start, end, steps)
     type_ = dtype or (
         get_default_dtype()
         if not isinstance(start, complex) and not isinstance(end, complex)
@@ -319,6 +337,7 @@ def logspace(
     **options: Any,
 ) -> Tensor:
     """base raised to evenly spaced exponents, as `torch.logspace`."""
+    start, end = _ends("logspace", start, end, steps)
     exponents = np.linspace(float(start), float(end), steps)
     made = from_array(np.power(float(base), exponents), dtype or get_default_dtype())
     return made.requires_grad_() if options.get("requires_grad") else made

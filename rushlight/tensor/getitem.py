@@ -31,7 +31,7 @@ from .indexing import (
     check_bounds,
     parse_index,
 )
-from .inplace import check_writable, overwrite
+from .inplace import check_overlap, check_writable, overwrite
 from .tensor import Tensor
 from .values import window
 
@@ -237,6 +237,7 @@ def store(view: Tensor, value: Any) -> None:
     """Overwrite a view with a tensor that broadcasts to it, or with a number."""
     check_writable(view)
     if isinstance(value, Tensor):
+        check_overlap(view, (value,))
         made = core.copy(view, without_leading_ones(value, view._layout.ndim))
     else:
         made = core.fill(view, fitting(view, value))

@@ -178,6 +178,18 @@ def _from_getitem(name: str) -> Callable:
     return first
 
 
+def _adjoint(x: Tensor, name: str) -> Tensor:
+    """The conjugate transpose; H is that of one matrix (or number) only."""
+    if (x.ndim > 2 and name == "H") or (x.ndim < 2 and (name == "mH" or x.ndim)):
+        raise RuntimeError(
+            f"tensor.{name} is only supported on matrices"
+            f"{' (2-D tensors)' if name == 'H' else ' or batches of matrices'}. Got {x.ndim}-D "
+            "tensor."
+        )
+    flipped = views.transpose(x, -2, -1) if x.ndim else x
+    return namespace.conj(flipped) if x.dtype.is_complex else flipped
+
+
 def _install_operators() -> None:
     for name, (row, swapped) in OPERATORS.items():
         setattr(Tensor, name, _operator(name, row, swapped))
@@ -189,6 +201,8 @@ def _install_operators() -> None:
     Tensor.__rtruediv__ = lambda self, other: namespace.reciprocal(self) * other
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))
+    Tensor.H = property(lambda self: _adjoint(self, "H"))
+    Tensor.mH = property(lambda self: _adjoint(self, "mH"))
     Tensor.real = property(
         lambda self: bits.view_as_real(self).select(-1, 0) if self.dtype.is_complex else self
     )

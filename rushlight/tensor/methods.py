@@ -14,6 +14,7 @@ from ..base.device import device
 from ..base.dtype import ALIASES, DTYPES, TYPE_NAMES, dtype
 from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
 from ..ops import core, namespace
+from ..ops.registry import TABLE
 from .conversion import device_of
 from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
@@ -187,6 +188,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     check_writable(self)
+    check_overlap(self, (src,))
     return overwrite(self, core.copy(self, src), check=False)
 
 
@@ -251,25 +253,30 @@ def inplace_of(name: str) -> Callable:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self)
-        function = sources.get(name)
-        if function is None:
-            from .lazy import public
-
-            function = sources[name] = public(name) or getattr(namespace, name)
+        function, keeps = sources.get(name) or _source(name)
         if any(isinstance(a, Tensor) and a._storage is self._storage for a in args):
             check_overlap(self, args)
-        # a rule may want what is overwritten
-        source = core.clone(self) if is_taped(self, args) else self
-        return overwrite(self, function(source, *args, **kwargs), check=False)
+        taken = core.clone(self) if keeps and is_taped(self, args) else self
+        return overwrite(self, function(taken, *args, **kwargs), check=False)
 
     method.__name__ = f"{name}_"
     method.__doc__ = f"{name}, the result overwriting this tensor."
     return method
 
 
-sources: dict[
-    str, Callable
-] = {}  # what in-place methods go through: public functions (with their overloads) or rows
+# what in-place methods go through: a public function (with its overloads) or a row, and whether a
+# gradient may want the value that is overwritten
+sources: dict[str, tuple[Callable, bool]] = {}
+
+
+def _source(name: str) -> tuple[Callable, bool]:
+    from .lazy import public
+
+    function = public(name) or getattr(namespace, name)  # first: it may define the row
+    row = TABLE.get(name)
+    keeps = row is None or any(row.names[0] in rule.names for rule in row.rules)
+    sources[name] = function, keeps
+    return function, keeps
 
 
 def __deepcopy__(self: Tensor, memo: dict) -> Tensor:

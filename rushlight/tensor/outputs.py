@@ -7,7 +7,7 @@ the one of `out`, and nothing of it goes on the tape.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..base.dtype import TYPE_NAMES
 from ..base.promotion import can_cast
 from ..ops import core
 from ..ops.registry import Op
-from .inplace import overwrite
+from .inplace import check_overlap, check_writable, overwrite
 from .methods import resize_
 from .tensor import Tensor
 
@@ -41,11 +41,15 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
     for each in outputs:
         if not isinstance(each, Tensor):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(each).__name__}")
-    if MODE.grad and any(_requires_grad(x) for x in (*args, *call.values(), *outputs)):
+    operands = _tensors((*args, *call.values()))
+    if MODE.grad and any(x.requires_grad for x in (*operands, *outputs)):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    for each in outputs:
+        check_writable(each)
+        check_overlap(each, operands)
     if name in MAKERS:
         call.setdefault("dtype", outputs[0].dtype)
     made = function(*args, **call)
@@ -61,10 +65,15 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
     return outputs if type(made) is tuple else type(made)(outputs)
 
 
-def _requires_grad(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(map(_requires_grad, value))
-    return isinstance(value, Tensor) and value.requires_grad
+def _tensors(values: Sequence) -> tuple[Tensor, ...]:
+    """The tensors among the arguments of a call, also those in sequences."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(_tensors(value))
+    return tuple(found)
 
 
 def _check(name: str, target: Tensor, value: Tensor) -> None:
@@ -93,7 +102,7 @@ def _deposit(target: Tensor, value: Tensor) -> None:
         resize_(target, *value.shape)
     if value.dtype is not target.dtype:
         value = core.cast(value, target.dtype)
-    overwrite(target, value.detach())
+    overwrite(target, value.detach(), check=False)
 
 
 def with_out(function: Any) -> Any:

@@ -414,6 +414,10 @@ def slice_view(
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements of a dimension from `start`, as `torch.narrow`."""
+    if not input.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.kind != "int"):
+        raise RuntimeError(f"start must be an 0-dim integral Tensor, but got {start._layout!r}")
     axis = normalize_axis(dim, input.ndim)
     extent = input.shape[axis]
     start = int(start)

@@ -7,6 +7,7 @@ are over samples, not over batches, so the batch size changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +71,17 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, loss: nn.Module, batches: Batches, preprocessing: Preprocessing, device: Any
+    model: nn.Module,
+    loss: nn.Module,
+    batches: Batches,
+    preprocessing: Preprocessing,
+    device: Any,
+    after_batch: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Run the model over every batch in evaluation mode, without gradients."""
+    """Run the model over every batch in evaluation mode, without gradients.
+
+    `after_batch` is called between batches and may raise, to end a long evaluation early.
+    """
     model.eval()
     total = 0.0
     probabilities, labels = [], []
@@ -82,5 +91,6 @@ def evaluate(
             total += loss(scores, targets.to(device)).item() * targets.shape[0]
             probabilities.append(scores.softmax(1).cpu().numpy())
             labels.append(targets.numpy())
+            after_batch()
     stacked = numpy.concatenate(labels)
     return Evaluation(total / len(stacked), numpy.concatenate(probabilities), stacked)

@@ -58,10 +58,14 @@ def _clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def _rate(images_per_second: float) -> str:
+    return f"{images_per_second:,.{0 if images_per_second >= 10 else 1}f}"
+
+
 def _in_words(meter: Meter) -> str:
     return (
         f"loss {meter.loss:.4f}  accuracy {meter.accuracy:.1%}  "
-        f"{meter.images_per_second:,.0f} img/s  {_clock(meter.seconds_left)} left"
+        f"{_rate(meter.images_per_second)} img/s  {_clock(meter.seconds_left)} left"
     )
 
 
@@ -70,7 +74,7 @@ def _epoch_line(row: dict[str, Any], epochs: int, best: bool) -> str:
         f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  "
         f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:6.2%}  "
         f"validation loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:6.2%}  "
-        f"{row['images_per_second']:,.0f} images/s{'  best' if best else ''}"
+        f"{_rate(row['images_per_second'])} images/s{'  best' if best else ''}"
     )
 
 

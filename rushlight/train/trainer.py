@@ -143,7 +143,7 @@ class Trainer:
         self._settle()
         while self.epoch < self.settings.epochs and not self._out_of_patience():
             self._train_epoch(stop)
-            self._finish_epoch(events)
+            self._finish_epoch(events, stop)
             self._stop_if_asked(stop)
 
     def _settle(self) -> None:
@@ -222,11 +222,20 @@ class Trainer:
             seconds_left=ahead * spent / self._steps_done if self._steps_done else None,
         )
 
-    def _finish_epoch(self, events: EventWriter) -> None:
-        """Validate, write the figures down and save."""
+    def _finish_epoch(self, events: EventWriter, stop: StopFlag) -> None:
+        """Validate, write the figures down and save.
+
+        Asked to stop while validating, the run saves its place behind the epoch's last step: it
+        resumes with the validation.
+        """
         begin = time.monotonic()
         result = evaluate(
-            self.model, self.val_loss, self.val_batches, self.preprocessing, self.device
+            self.model,
+            self.val_loss,
+            self.val_batches,
+            self.preprocessing,
+            self.device,
+            lambda: self._stop_if_asked(stop),
         )
         if not math.isfinite(result.loss):
             self._refuse(f"the validation loss is {result.loss} after epoch {self.epoch + 1}")

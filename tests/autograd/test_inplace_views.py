@@ -264,8 +264,13 @@ def set_item_under_branches(m: ModuleType) -> Any:
     return y, x.grad
 
 
-SCENES = [value for value in list(globals().values()) if getattr(value, "__annotations__", {}).get("m")
-          and value.__module__ == __name__ and value.__name__ not in ("leaf",)]  # fmt: skip
+SCENES = [
+    value
+    for value in list(globals().values())
+    if getattr(value, "__annotations__", {}).get("m")
+    and value.__module__ == __name__
+    and value.__name__ not in ("leaf",)
+]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])

@@ -174,13 +174,28 @@ def test_hostile_sizes(size: int) -> None:
 MISMATCHES = [
     ("add", lambda: rl.ones(3, 4) + rl.ones(3, 5), RuntimeError, ("4", "5", "1")),
     ("matmul", lambda: rl.ones(3, 4) @ rl.ones(5, 2), RuntimeError, ("3", "4", "5", "2")),
-    ("linear", lambda: rl.nn.functional.linear(rl.ones(3, 4), rl.ones(2, 5)), RuntimeError, ("4", "5")),
+    (
+        "linear",
+        lambda: rl.nn.functional.linear(rl.ones(3, 4), rl.ones(2, 5)),
+        RuntimeError,
+        ("4", "5"),
+    ),
     ("cat", lambda: rl.cat((rl.ones(2, 3), rl.ones(2, 4))), RuntimeError, ("3", "4")),
     ("reshape", lambda: rl.ones(6).reshape(4, 2), RuntimeError, ("4, 2", "6")),
     ("bmm", lambda: rl.bmm(rl.ones(2, 3, 4), rl.ones(3, 4, 2)), RuntimeError, ("2", "3")),
-    ("mm of dtypes", lambda: rl.ones(2, 2) @ rl.ones(2, 2, dtype=rl.float64), RuntimeError, ("float", "double")),
-    ("conv", lambda: rl.nn.functional.conv2d(rl.ones(1, 3, 5, 5), rl.ones(2, 4, 3, 3)), RuntimeError, ("3", "4")),
-]  # fmt: skip
+    (
+        "mm of dtypes",
+        lambda: rl.ones(2, 2) @ rl.ones(2, 2, dtype=rl.float64),
+        RuntimeError,
+        ("float", "double"),
+    ),
+    (
+        "conv",
+        lambda: rl.nn.functional.conv2d(rl.ones(1, 3, 5, 5), rl.ones(2, 4, 3, 3)),
+        RuntimeError,
+        ("3", "4"),
+    ),
+]
 
 
 @pytest.mark.parametrize(

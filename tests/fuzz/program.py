@@ -107,7 +107,7 @@ def numpy_of(tensor: Any) -> np.ndarray:
     tensor = tensor.detach()
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()
-    return np.array(tensor.numpy())
+    return np.array(tensor.numpy(force=True))
 
 
 def environment(library: ModuleType, outcome: Outcome) -> dict[str, Any]:

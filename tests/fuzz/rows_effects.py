@@ -215,7 +215,10 @@ def backward(g: Generator) -> Draft | None:
 
 
 def gradient(g: Generator) -> Draft | None:
-    """autograd.grad with respect to a leaf, also as the start of a second derivative."""
+    """autograd.grad with respect to a leaf, also as the start of a second derivative.
+
+    Whether a gradient that is the same everywhere is expanded is nobody's promise: hence `* 1`.
+    """
     x = g.pick(lambda x: x.requires_grad)
     leaf = g.pick(lambda y: y.requires_grad and y.is_leaf)
     if x is None or leaf is None:
@@ -224,7 +227,7 @@ def gradient(g: Generator) -> Draft | None:
     options = f"create_graph={g.chance(0.6)}, retain_graph=True, allow_unused=True"
     text = f"m.autograd.grad(({x} * {x}).sum(), {leaf}, {options})[0]"
     return Draft(
-        f"{out} = {text}; {out} = m.zeros_like({leaf}) if {out} is None else {out}",
+        f"{out} = {text}; {out} = m.zeros_like({leaf}) if {out} is None else {out} * 1",
         (x, leaf),
         (out,),
         exact=False,

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from rushlight.train import Classifier, Interrupted, RunError, fit, session
+from rushlight.train import Classifier, Interrupted, RunError, fit, session, trainer
 from rushlight.train.command import main
 from rushlight.train.trainer import Trainer
 
@@ -169,6 +169,27 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
     assert (here / "run" / "summary.json").exists()
 
 
+def test_a_signal_while_validating_resumes_with_the_validation(
+    make_photos, here, monkeypatch, without_pictures
+):
+    make_photos(8)
+    settings = {**SMALL, "data": "photos"}
+    fit({**settings, "output": "whole"}, quiet=True)
+    evaluate = trainer.evaluate
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "evaluate", interrupted)
+        with pytest.raises(Interrupted):
+            fit({**settings, "output": "cut"}, quiet=True)
+    assert not (here / "cut" / "metrics.csv").exists()
+    fit({**settings, "output": "cut", "resume": "auto"}, quiet=True)
+    assert _same_weights(_weights(here / "whole"), _weights(here / "cut"))
+
+
 def test_resume_finds_the_last_unfinished_run_by_itself(
     make_photos, here, without_pictures, monkeypatch
 ):
@@ -176,7 +197,7 @@ def test_resume_finds_the_last_unfinished_run_by_itself(
     settings = {**SMALL, "data": "photos"}
     fit(settings, quiet=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_finish_epoch", lambda self, events: os.kill(os.getpid(), 15))
+        patch.setattr(Trainer, "_finish_epoch", lambda *_: os.kill(os.getpid(), 15))
         with pytest.raises(Interrupted):
             fit({**settings, "checkpoint.every_seconds": 0.0}, quiet=True)
     result = fit({**settings, "resume": "auto"}, quiet=True)

@@ -32,13 +32,15 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = normalize_axis(dim, input.ndim)
+    if n == 0:
+        return core.clone(input)
     parts = [x for x in (prepend, input, append) if x is not None]
     x = core.cat(parts, axis) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[axis])):
         length = x.shape[axis] - 1
         later, earlier = x.narrow(axis, 1, length), x.narrow(axis, 0, length)
         x = later.logical_xor(earlier) if x.dtype.kind == "bool" else core.sub(later, earlier)
-    return core.clone(x) if n == 0 else x
+    return x
 
 
 def trace(input: Tensor) -> Tensor:

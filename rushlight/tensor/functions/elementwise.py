@@ -46,6 +46,10 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> rl.rsub(rl.tensor([1.]), 3)
     tensor([2.])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"rsub(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     return core.sub(other, input) if alpha == 1 else core.sub(other, core.mul(input, alpha))
 
 

@@ -91,6 +91,10 @@ def nanmean(
 
 def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
     """max or min in its three forms: of all elements, along a dimension, of two tensors."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     if (args and isinstance(args[0], Tensor)) or "other" in kwargs:
         other = kwargs["other"] if "other" in kwargs else args[0]
         return (extremes.maximum if name == "max" else extremes.minimum)(input, other)
@@ -144,7 +148,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     >>> rl.aminmax(rl.tensor([3., 1., 2.])).max
     tensor(3.)
     """
-    if input.numel() == 0:
+    if dim is None and not input.numel():
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
             "identity."

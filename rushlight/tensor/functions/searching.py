@@ -6,6 +6,7 @@ In: tensors. Out: tensors. Invariant: what has a shape that depends on values (`
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -112,15 +113,19 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     )
 
 
-def _range(name: str, values: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range of a histogram: what was asked for, or where low == high that of the values."""
+def _range(
+    name: str, values: np.ndarray, low: float, high: float, margin: float = 1.0
+) -> tuple[float, float]:
+    """The range of a histogram: what was asked for, or where low == high that of the values, with a
+    margin where these are all equal.
+    """
     if low > high:
         raise RuntimeError(f"{name}: max must be larger than min, but got min {low} and max {high}")
     if low == high and values.size:
         low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
-    return (low - 1, high + 1) if low == high else (low, high)
+    return (low - margin, high + margin) if low == high else (low, high)
 
 
 def _floating(name: str, input: Tensor) -> np.ndarray:
@@ -167,7 +172,8 @@ def histogram(
     if isinstance(bins, Tensor):
         edges = np.asarray(window(bins), np.float64)
     else:
-        low, high = range if range is not None else _range("histogram", values, 0.0, 0.0)
+        low, high = range if range is not None else (0.0, 0.0)
+        low, high = _range("histogram", values, low, high, margin=0.5)
         edges = np.linspace(low, high, bins + 1)
     weights = None if weight is None else window(weight).reshape(-1)
     counts = np.histogram(values, edges, weights=weights, density=density)[0]
@@ -237,7 +243,8 @@ def unique_consecutive(
     values = _widened(window(input), input)
     axis = 0 if dim is None else normalize_axis(dim, input.ndim)
     values = values.reshape(-1) if dim is None else values
-    lines = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    first = np.moveaxis(values, axis, 0)
+    lines = first.reshape(len(first), math.prod(first.shape[1:]))
     starts = np.ones(len(lines), bool)
     starts[1:] = (lines[1:] != lines[:-1]).any(1)
     places = np.flatnonzero(starts)

@@ -273,8 +273,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """gather with input and indices broadcast against each other outside of dim, as
-    `torch.take_along_dim`.
+    """gather with input and indices broadcast against each other outside of dim, where negative
+    indices count from the end, as `torch.take_along_dim`.
 
     >>> import rushlight as rl
     >>> x = rl.tensor([[30, 10], [20, 40]])
@@ -303,7 +303,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         x.expand([x.shape[d] if d == axis else n for d, n in enumerate(shape)])
         for x in (input, indices)
     ]
-    return gather(wide[0], axis, wide[1])
+    places = core.where(wide[1] < 0, wide[1] + wide[0].shape[axis], wide[1])
+    return gather(wide[0], axis, places)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

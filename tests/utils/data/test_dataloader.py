@@ -254,7 +254,7 @@ def test_leaving_early_ends_the_workers():
     del iterator
     gc.collect()
     assert not any(process.is_alive() for process in processes)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(
