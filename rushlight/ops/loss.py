@@ -20,7 +20,6 @@ from .arithmetic import abs, sgn
 from .common import absolute, opmath, require_kind
 from .core import where
 from .elementary import exp, log, log1p, sigmoid
-from .extremes import clamp
 from .pairs import xlogy
 from .registry import Value, op
 
