@@ -27,7 +27,7 @@ from .views import sizes
 # --- of one value ---------------------------------------------------------------------------------
 
 
-def _layout_for(size: tuple, dtype: dtype | None, device: Any, memory_format: Any = None) -> Layout:
+def fresh_layout(size: tuple, dtype: dtype | None, device: Any, memory_format: Any = None) -> Layout:
     shape = sizes(size)
     if any(n < 0 for n in shape):
         raise RuntimeError(
@@ -83,7 +83,7 @@ def empty(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of unspecified values, as `torch.empty`."""
-    made = _layout_for(size, dtype, device, memory_format)
+    made = fresh_layout(size, dtype, device, memory_format)
     if made.device.type == "meta":
         result = make_tensor(Storage(-1, 0, made.numel, made.dtype), made)
     else:
@@ -101,7 +101,7 @@ def zeros(
     **ignored: Any,
 ) -> Tensor:
     """A tensor of zeros, as `torch.zeros`."""
-    return filled(_layout_for(size, dtype, device), 0, requires_grad)
+    return filled(fresh_layout(size, dtype, device), 0, requires_grad)
 
 
 def ones(
@@ -112,7 +112,7 @@ def ones(
     **ignored: Any,
 ) -> Tensor:
     """A tensor of ones, as `torch.ones`."""
-    return filled(_layout_for(size, dtype, device), 1, requires_grad)
+    return filled(fresh_layout(size, dtype, device), 1, requires_grad)
 
 
 def full(
@@ -128,14 +128,14 @@ def full(
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     return filled(
-        _layout_for((size,), dtype or scalar_dtype(type(fill_value)), device),
+        fresh_layout((size,), dtype or scalar_dtype(type(fill_value)), device),
         fill_value,
         requires_grad,
     )
 
 
-def _like(x: Tensor, dtype: dtype | None, device: Any, memory_format: Any) -> Layout:
-    """The layout of a `*_like` tensor: the operand's strides where it is dense
+def layout_like(x: Tensor, dtype: dtype | None, device: Any, memory_format: Any) -> Layout:
+    """The layout of a `*layout_like` tensor: the operand's strides where it is dense
     (preserve_format).
     """
     layout = x._layout
@@ -162,7 +162,7 @@ def zeros_like(
     **ignored: Any,
 ) -> Tensor:
     """Zeros in the shape, dtype and order of dimensions of another tensor."""
-    return filled(_like(input, dtype, device, memory_format), 0, requires_grad)
+    return filled(layout_like(input, dtype, device, memory_format), 0, requires_grad)
 
 
 def ones_like(
@@ -175,7 +175,7 @@ def ones_like(
     **ignored: Any,
 ) -> Tensor:
     """Ones in the shape, dtype and order of dimensions of another tensor."""
-    return filled(_like(input, dtype, device, memory_format), 1, requires_grad)
+    return filled(layout_like(input, dtype, device, memory_format), 1, requires_grad)
 
 
 def full_like(
@@ -189,7 +189,7 @@ def full_like(
     **ignored: Any,
 ) -> Tensor:
     """One value in the shape, dtype and order of dimensions of another tensor."""
-    return filled(_like(input, dtype, device, memory_format), fill_value, requires_grad)
+    return filled(layout_like(input, dtype, device, memory_format), fill_value, requires_grad)
 
 
 def empty_like(
@@ -202,7 +202,7 @@ def empty_like(
     **ignored: Any,
 ) -> Tensor:
     """Unspecified values in the shape, dtype and order of dimensions of another tensor."""
-    layout = _like(input, dtype, device, memory_format)
+    layout = layout_like(input, dtype, device, memory_format)
     if layout.device.type == "meta":
         made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
     else:

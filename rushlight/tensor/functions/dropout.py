@@ -14,7 +14,7 @@ from ...base import dtype as dtypes
 from ...base.layout import contiguous_layout, layout_of
 from ...ops import core
 from ...ops import dropout as rows
-from ..creation import _like
+from ..creation import layout_like
 from ..drawing import drawn, streams
 from ..inplace import check_writable, overwrite
 from ..tensor import Tensor
@@ -25,7 +25,7 @@ _SELU_LIMIT = 1.7580993408473766
 
 def _mask(input: Tensor, keep: float, whole_channels: bool) -> Tensor:
     """True with probability `keep`: for each element, or for each channel (N, C, 1, ...)."""
-    layout = _like(input, None, None, None)
+    layout = layout_like(input, None, None, None)
     if whole_channels:
         if input.ndim < 2:
             raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")

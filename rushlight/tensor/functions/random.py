@@ -17,7 +17,7 @@ from ...base.dtype import dtype
 from ...base.layout import Layout, broadcast_shapes, contiguous_layout
 from ...ops import core
 from ...ops.reduction import amin
-from ..creation import _layout_for, _like
+from ..creation import fresh_layout, layout_like
 from ..drawing import detached_result, draw_into, drawn, number, streams
 from ..generator import Generator
 from ..tensor import Tensor
@@ -77,7 +77,7 @@ def _made(size: tuple, options: dict, draw: Any, default: dtype | None = None) -
         shape = sizes(size)
         target = out if tuple(out.shape) == shape else out.resize_(shape)
         return draw_into(target, draw(target.dtype), generator)
-    layout = _layout_for(
+    layout = fresh_layout(
         size, options.get("dtype") or default, options.get("device"), options.get("memory_format")
     )
     return drawn(layout, draw(layout.dtype), generator, options.get("requires_grad", False))
@@ -167,7 +167,7 @@ def randperm(n: int, **options: Any) -> Tensor:
 
 
 def _made_like(input: Tensor, options: dict, draw: Any) -> Tensor:
-    layout = _like(input, options.get("dtype"), options.get("device"), options.get("memory_format"))
+    layout = layout_like(input, options.get("dtype"), options.get("device"), options.get("memory_format"))
     return drawn(
         layout, draw(layout.dtype), options.get("generator"), options.get("requires_grad", False)
     )
@@ -428,7 +428,7 @@ def normal(
     tensor([5., 5.])
     """
     if size is not None:
-        layout = _layout_for((size,), options.get("dtype"), options.get("device"))
+        layout = fresh_layout((size,), options.get("dtype"), options.get("device"))
         made = drawn(
             layout,
             _normal(float(number(mean)), float(number(std))),
@@ -450,7 +450,7 @@ def normal(
     shape = broadcast_shapes(*[x.shape for x in tensors])
     layout = contiguous_layout(shape, tensors[0].dtype)
     if len(tensors) == 1:
-        layout = _like(tensors[0], None, None, None)
+        layout = layout_like(tensors[0], None, None, None)
     spread = 1.0 if isinstance(std, Tensor) else float(std)
     if spread < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {spread:g}")
