@@ -27,7 +27,9 @@ from .views import sizes
 # --- of one value ---------------------------------------------------------------------------------
 
 
-def fresh_layout(size: tuple, dtype: dtype | None, device: Any, memory_format: Any = None) -> Layout:
+def fresh_layout(
+    size: tuple, dtype: dtype | None, device: Any, memory_format: Any = None
+) -> Layout:
     shape = sizes(size)
     if any(n < 0 for n in shape):
         raise RuntimeError(
@@ -292,6 +294,24 @@ def _ends(name: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any]:
     return start, end
 
 
+def _computed_in(type_: dtype) -> Any:
+    """The NumPy type in which the values of a range of a dtype are computed."""
+    if type_.kind not in ("float", "complex"):
+        return np.float64
+    return np.float32 if type_ in (dtypes.float16, dtypes.bfloat16) else type_.numpy.type
+
+
+def _spaced(start: Any, end: Any, steps: int, span: Any) -> np.ndarray:
+    """Evenly spaced values in the type of the span, each counted from the nearer end."""
+    type_ = type(span)
+    if steps == 1:
+        return np.asarray([start], type_)
+    step = type_(span / (steps - 1)) if steps else span
+    index = np.arange(steps)
+    low, high = type_(start) + step * index, type_(end) - step * (steps - 1 - index)
+    return np.where(index < steps // 2, low, high).astype(type_)
+
+
 def linspace(
     start: Any,
     end: Any,
@@ -309,20 +329,9 @@ def linspace(
         if not isinstance(start, complex) and not isinstance(end, complex)
         else dtypes.complex64
     )
-    compute = (
-        type_.numpy
-        if type_.kind in ("float", "complex") and type_ is not dtypes.bfloat16
-        else np.dtype(np.float64)
-    )
-    wide = np.dtype(np.float32) if type_ in (dtypes.float16, dtypes.bfloat16) else compute
-    step = wide.type((end - start) / (steps - 1)) if steps > 1 else wide.type(0)
-    index = np.arange(steps)
-    half = steps // 2
-    values = np.where(
-        index < half, wide.type(start) + step * index, wide.type(end) - step * (steps - 1 - index)
-    ).astype(wide)
-    if steps == 1:
-        values = np.asarray([start], wide)
+    if type_.kind == "int":
+        start, end = int(start), int(end)
+    values = _spaced(start, end, steps, _computed_in(type_)(end - start))
     made = from_array(values, type_, device_of(device))
     return made.requires_grad_() if requires_grad else made
 
@@ -338,8 +347,15 @@ def logspace(
 ) -> Tensor:
     """base raised to evenly spaced exponents, as `torch.logspace`."""
     start, end = _ends("logspace", start, end, steps)
-    exponents = np.linspace(float(start), float(end), steps)
-    made = from_array(np.power(float(base), exponents), dtype or get_default_dtype())
+    type_ = dtype or get_default_dtype()
+    if type_.kind == "int":  # PyTorch steps through integer powers in single precision
+        start, end, base = int(start), int(end), int(base)
+        exponents = _spaced(start, end, steps, np.float32(end - start)).astype(np.float32)
+    else:
+        exponents = _spaced(start, end, steps, _computed_in(type_)(end - start))
+    wide = np.result_type(exponents.dtype, np.float64) if type_.kind == "int" else exponents.dtype
+    powers = np.power(np.asarray(base, wide), exponents.astype(wide))
+    made = from_array(powers, type_, device_of(options.get("device")))
     return made.requires_grad_() if options.get("requires_grad") else made
 
 

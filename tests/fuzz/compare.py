@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from fuzz.program import Facts, Outcome, Program
+from fuzz.program import Facts, Outcome, Program, Statement
 
 
 def difference(program: Program, own: Outcome, other: Outcome) -> str | None:
     """The first difference between two outcomes, as text."""
     failed_backward = False
     for statement, mine, theirs in zip(program.statements, own.lines, other.lines, strict=True):
+        if mine != theirs and _OVERWRITTEN in messages(statement, own) + messages(statement, other):
+            return None  # what a function saves for backward is its own affair
         if mine != theirs:
             said = [
                 _told(line, out.messages.get(statement.text))
@@ -45,6 +47,14 @@ def difference(program: Program, own: Outcome, other: Outcome) -> str | None:
             if problem:
                 return f"{name}.grad: {problem}"
     return None
+
+
+_OVERWRITTEN = "modified by an inplace operation"
+
+
+def messages(statement: Statement, outcome: Outcome) -> str:
+    """What the error of a line said, if it raised one."""
+    return outcome.messages.get(statement.text, "")
 
 
 def _told(line: tuple[Facts | None, ...] | str, message: str | None) -> str:

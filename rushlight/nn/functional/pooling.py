@@ -272,7 +272,16 @@ def _max_unpool(
     first = input.dim() - dimensions
     empty = rushlight.zeros((*input.shape[:first], plane), dtype=input.dtype, device=input.device)
     filled = empty.scatter(first, indices.flatten(first), input.flatten(first))
-    return filled.unflatten(first, size)
+    made = filled.unflatten(first, size)
+    if input.dim() == 4 and not input.is_contiguous():
+        return made.contiguous(memory_format=_dense_format(input))
+    return made
+
+
+def _dense_format(input: Tensor) -> Any:
+    """channels_last where the input lies in that order, else row-major."""
+    last = input.is_contiguous(memory_format=rushlight.channels_last)
+    return rushlight.channels_last if last else rushlight.contiguous_format
 
 
 def max_unpool1d(

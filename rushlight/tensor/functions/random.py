@@ -167,7 +167,9 @@ def randperm(n: int, **options: Any) -> Tensor:
 
 
 def _made_like(input: Tensor, options: dict, draw: Any) -> Tensor:
-    layout = layout_like(input, options.get("dtype"), options.get("device"), options.get("memory_format"))
+    layout = layout_like(
+        input, options.get("dtype"), options.get("device"), options.get("memory_format")
+    )
     return drawn(
         layout, draw(layout.dtype), options.get("generator"), options.get("requires_grad", False)
     )

@@ -185,9 +185,15 @@ def histogram(
 # --- unique values --------------------------------------------------------------------------------
 
 
-def _results(values: np.ndarray, like: Tensor, inverse: Any, counts: Any) -> Any:
-    """The unique values, and what else was asked for (None: not)."""
-    first = from_array(values, like.dtype)
+def _results(values: np.ndarray, like: Tensor, axis: int | None, inverse: Any, counts: Any) -> Any:
+    """The unique values, and what else was asked for (None: not); slices of a dimension lie one
+    after the other in memory.
+    """
+    if axis is None:
+        first = from_array(values, like.dtype)
+    else:
+        slices = np.ascontiguousarray(np.moveaxis(values, axis, 0))
+        first = from_array(slices, like.dtype).movedim(0, axis)
     extras = [from_array(np.asarray(x), dtypes.int64) for x in (inverse, counts) if x is not None]
     return (first, *extras) if extras else first
 
@@ -226,7 +232,7 @@ def unique(
     )
     inverse = np.reshape(inverse, input.shape if axis is None else (-1,))
     return _results(
-        found, input, inverse if return_inverse else None, counts if return_counts else None
+        found, input, axis, inverse if return_inverse else None, counts if return_counts else None
     )
 
 
@@ -254,6 +260,7 @@ def unique_consecutive(
     return _results(
         np.take(values, places, axis),
         input,
+        None if dim is None else axis,
         inverse if return_inverse else None,
         counts if return_counts else None,
     )

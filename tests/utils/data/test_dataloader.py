@@ -239,9 +239,9 @@ def test_out_of_order_delivery():
 
 
 def test_spawned_workers():
-    """Workers can be started afresh instead of forked."""
-    loader = DataLoader(Rows(4), 2, num_workers=1, multiprocessing_context="spawn")
-    assert flat(loader) == [0, 1, 2, 3]
+    """Workers can be started afresh instead of forked; they import what they are sent by name."""
+    loader = DataLoader(range(4), 2, num_workers=1, multiprocessing_context="spawn")
+    assert [batch.tolist() for batch in loader] == [[0, 1], [2, 3]]
 
 
 def test_leaving_early_ends_the_workers():
