@@ -57,6 +57,10 @@ SWITCHES: dict[str, Switch] = {
     "RUSHLIGHT_LINES": Switch(
         "lines", _flag, True, "remember the user's line of operations that can fail while running"
     ),
+    "RUSHLIGHT_NUM_THREADS": Switch(
+        "num_threads", str, "", "how many threads compute (else OMP_NUM_THREADS, else all allowed)"
+    ),
+    "RUSHLIGHT_CACHE_DIR": Switch("cache_dir", str, "", "where compiled kernels are kept"),
 }
 
 
@@ -69,6 +73,8 @@ class Settings:
     verify: bool
     log: frozenset[str]
     lines: bool
+    num_threads: str
+    cache_dir: str
 
     def __init__(self) -> None:
         for variable, switch in SWITCHES.items():

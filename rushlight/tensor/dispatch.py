@@ -28,6 +28,7 @@ from .storage import Storage
 from .tensor import Tensor, make_tensor
 
 MOST = 2**63  # numbers travel to kernels as int64
+LIMIT_SIGNATURES = 1 << 16
 SIGNATURES: dict[tuple, Signature] = {}
 _NUMBERS = {int: int, float: float, bool: bool, complex: complex}
 
@@ -76,6 +77,8 @@ def dispatch(row: Op, args: tuple) -> Any:
         signature = SIGNATURES.get(tuple(key))
     if signature is None:
         signature = make_signature(row, _described(row, args))
+        if len(SIGNATURES) >= LIMIT_SIGNATURES:  # ever-new shapes must not grow without bound
+            SIGNATURES.clear()
         SIGNATURES[tuple(key)] = signature
     if needs and MODE.grad:
         return _taped(row, args, signature, tensors, scalars)

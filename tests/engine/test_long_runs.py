@@ -224,3 +224,15 @@ def test_a_fork_in_the_middle() -> None:
 def test_exit_with_work_pending_is_quiet() -> None:
     done = run_program("import rushlight as rl\nx = rl.ones(5) + 1\ny = x @ x\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_is_remembered_of_operations_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rushlight.tensor import dispatch
+
+    monkeypatch.setattr(dispatch, "LIMIT_SIGNATURES", 64)
+    dispatch.SIGNATURES.clear()
+    total = 0.0
+    for size in range(1, 80):
+        total += (rl.ones(size) * 2).sum().item()
+        assert len(dispatch.SIGNATURES) <= 64
+    assert total == 2 * sum(range(1, 80))
