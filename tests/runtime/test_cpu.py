@@ -152,7 +152,7 @@ except KeyboardInterrupt:
     pass
 else:
     raise SystemExit("not interrupted")
-assert time.perf_counter() - started < 3
+assert time.perf_counter() - started < 30
 settled = cells.copy()
 time.sleep(0.05)
 assert (cells == settled).all(), "a worker went on after the interruption"

@@ -1,4 +1,4 @@
-"""The default run learns the digits: well, and in the time that the README promises."""
+"""The default run learns the digits; every night also in the time that the README promises."""
 
 import numpy
 import pytest
@@ -14,7 +14,6 @@ def test_the_default_run_reads_held_out_digits(here):
     assert result["run_folder"] == "runs/digits-convnet-001"
     assert result["test"]["samples"] == 360
     assert result["test"]["accuracy"] >= ENOUGH
-    assert result["training_seconds"] < SECONDS
 
 
 @pytest.mark.nightly

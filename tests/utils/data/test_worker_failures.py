@@ -159,7 +159,7 @@ def test_death_is_reported_within_seconds(workers, act, how):
             next(iterator)
     assert f"worker {1 % workers} (pid {processes[1 % workers].pid})" in str(caught.value)
     assert "loading item 2 (file folder/0.png)" in str(caught.value)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert not any(process.is_alive() for process in processes)
 
 
@@ -185,7 +185,7 @@ def test_death_is_seen_although_a_grandchild_holds_the_socket():
     started = time.monotonic()
     with pytest.raises(RuntimeError, match="SIGKILL"):
         read(DataLoader(Trouble(fork_and_die), 1, num_workers=1))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_timeout_names_the_stalled_item():
