@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROGRAMS: dict[tuple[Any, ...], Program | Interpreted | Checked] = {}
 LIMIT_PROGRAMS = 4096
+LIMIT_ENTRIES = 1 << 18  # of all programs together, at one to three KiB each
 
 
 def flush() -> None:
@@ -115,8 +116,7 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
             ),
         )
         COUNTERS.built(time.perf_counter() - begin, len(trace.owners))
-        if len(PROGRAMS) >= LIMIT_PROGRAMS:
-            PROGRAMS.clear()
+        make_room(len(trace.entries))
         PROGRAMS[key] = program
     COUNTERS.flushes += 1
     try:
@@ -129,6 +129,15 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
     except Exception as error:
         hand_out(owners, getattr(error, "buffers", ()))  # engine/failure.py: what could be made
         raise
+
+
+def make_room(entries: int) -> None:
+    """Forget the oldest programs where a new one of that many entries would be too much."""
+    held = sum(len(key[0]) for key in PROGRAMS)
+    while PROGRAMS and (len(PROGRAMS) >= LIMIT_PROGRAMS or held + entries > LIMIT_ENTRIES):
+        oldest = next(iter(PROGRAMS))
+        held -= len(oldest[0])
+        del PROGRAMS[oldest]
 
 
 def _in_halves(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import prod
 
@@ -19,7 +19,7 @@ from ..codegen import loops
 from ..codegen.compiler import compile_module, host_features
 from ..codegen.isa import Isa, detect
 from ..kernel.contraction import Contraction
-from ..kernel.ir import Kernel, Loop
+from ..kernel.ir import Kernel, Let, Loop, Statement
 from ..kernel.printer import text as kernel_text
 from ..kernel.verify import verify
 from ..schedule.plan import Step
@@ -27,6 +27,7 @@ from .log import log
 from .profile import COUNTERS
 
 MODULE_KERNELS = 16
+Key = tuple[Kernel | Contraction, tuple[str, ...]]
 
 
 class CpuTarget:
@@ -34,7 +35,7 @@ class CpuTarget:
 
     def __init__(self) -> None:
         self.isa: Isa = detect(host_features())
-        self.code: dict[Kernel | Contraction, tuple[int, int]] = {}
+        self.code: dict[Key, tuple[int, int]] = {}
 
     def parts(self, spec: Contraction) -> tuple[int, int] | None:
         return contractions.suggested_parts(spec, self.isa)
@@ -42,10 +43,11 @@ class CpuTarget:
     def resolve(self, steps: Sequence[Step]) -> list[tuple[int, int]]:
         """(address, tasks) of every step's function; compiles what is new."""
         wanted = [step.kernel if step.kernel is not None else step.contraction for step in steps]
-        new = list(dict.fromkeys(w for w in wanted if w is not None and w not in self.code))
+        keys = [code_key(w) if w is not None else None for w in wanted]
+        new = [k[0] for k in dict.fromkeys(keys) if k is not None and k not in self.code]
         for at in range(0, len(new), MODULE_KERNELS):
             self._compile(new[at : at + MODULE_KERNELS])
-        return [self.code[w] if w is not None else (0, 0) for w in wanted]
+        return [self.code[k] if k is not None else (0, 0) for k in keys]
 
     def _compile(self, items: Sequence[Kernel | Contraction]) -> None:
         begin = time.perf_counter()
@@ -75,7 +77,7 @@ class CpuTarget:
         done: list[Kernel | Contraction] = [k for k in items if isinstance(k, Kernel)]
         done.extend(specs)
         for item, code in zip(done, found):
-            self.code[item] = code
+            self.code[code_key(item)] = code
         COUNTERS.compiled(len(items), time.perf_counter() - begin)
 
     def named(self, kernel: Kernel) -> Kernel:
@@ -88,6 +90,21 @@ class CpuTarget:
             kernel.parallel,
             kernel.block,
         )
+
+
+def code_key(item: Kernel | Contraction) -> Key:
+    """What items of the same code have in common: the item, and which of its constants are -0.0
+    (which equals 0.0).
+    """
+    return item, tuple(_negative_zeros(item.body)) if isinstance(item, Kernel) else ()
+
+
+def _negative_zeros(body: Sequence[Statement]) -> Iterator[str]:
+    for s in body:
+        if isinstance(s, Loop):
+            yield from _negative_zeros(s.body)
+        elif isinstance(s, Let) and s.op == "const" and repr(s.attributes[0]) == "-0.0":
+            yield s.name
 
 
 def digest(text: str) -> str:

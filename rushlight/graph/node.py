@@ -127,6 +127,14 @@ class Node:
         raise TypeError("a graph node has no value while a program is being recorded")
 
 
+NUMBERED = frozenset({"const", "pad", "host"})  # operations with numbers among their attributes
+
+
+def facts(op: str, attributes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The attributes as part of a key: of numbers their texts, since 0.0 == -0.0 and 1 == True."""
+    return tuple(map(repr, attributes)) if op in NUMBERED else attributes
+
+
 def ordered(roots: Sequence[Node]) -> list[Node]:
     """All nodes that the roots need, operands before users; iterative, each once, in a
     deterministic order.

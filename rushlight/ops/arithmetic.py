@@ -221,6 +221,9 @@ def floor_divide(input: Value, other: Value) -> Value:
 @op("", inplace=True, elementwise=True, grad_name="DivBackward1")
 def trunc_divide(input: Value, other: Value) -> Value:
     """trunc(input / other): `div(rounding_mode="trunc")`; the gradient is zero."""
+    if b.promoted_dtype(input, other) in b.NARROW and other.shape:
+        # the quotient is rounded to the narrow type first, and may reach the next whole number
+        return b.elementwise("trunc", b.div(input, other))
     return _divided("div_trunc_cpu", "trunc_divide", input, other)
 
 

@@ -13,17 +13,11 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.dtype import dtype
-from ..base.layout import (
-    Layout,
-    channels_last_strides,
-    contiguous_strides,
-    is_channels_last,
-    normalize_axes,
-    ordered_strides,
-)
+from ..base.layout import Layout, normalize_axes, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
 from .registry import Scalar, TensorValue, Value, Values, op
+from .signature import strides_of_all
 
 
 @op("", inplace=True, elementwise=True)
@@ -234,7 +228,12 @@ def _(g):  # type: ignore[no-untyped-def]
 
 @op("torch", elementwise=True, grad_name="FillBackward0")
 def fill(input: Value, value: Value) -> Value:
-    """value everywhere, in the shape and dtype of input."""
+    """value everywhere, in the shape and dtype of input.
+
+    >>> import rushlight as rl
+    >>> rl.fill(rl.zeros(2), 3)
+    tensor([3., 3.])
+    """
     if value.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
@@ -509,14 +508,7 @@ def _(g, dim):  # type: ignore[no-untyped-def]
     return g.unbind(dim)
 
 
-def _strides_of_all(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """Channels last where all operands are, else row-major."""
-    if all(is_channels_last(x.shape, x.strides) and not x.contiguous for x in operands):
-        return channels_last_strides(shape)
-    return contiguous_strides(shape)
-
-
-@op("", strides=_strides_of_all)
+@op("", strides=strides_of_all)
 def cat(tensors: Values, dim: int = 0) -> Value:
     """Tensors one after the other along a dimension; sizes of the other dimensions must match."""
     if not tensors:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.device import CPU, device
-from ..base.layout import Layout, contiguous_strides, layout_of, ordered_strides
+from ..base.layout import (
+    Layout,
+    channels_last_strides,
+    contiguous_strides,
+    is_channels_last,
+    layout_of,
+    ordered_strides,
+)
 from ..graph.build import scalar
 from ..graph.node import Node
 from .registry import VALUE, VALUES, Op, Signature
@@ -124,6 +131,13 @@ def output_layout(row: Op, out: Node, operands: list[Layout], where: device) -> 
 def strides_of_first(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """The strides of a clone of the first operand, for results that start as one."""
     return elementwise_strides(shape, operands[:1])
+
+
+def strides_of_all(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """Channels last where all operands are, else row-major."""
+    if all(is_channels_last(x.shape, x.strides) and not x.contiguous for x in operands):
+        return channels_last_strides(shape)
+    return contiguous_strides(shape)
 
 
 def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:

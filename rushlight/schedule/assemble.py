@@ -13,7 +13,7 @@ from typing import Any
 
 from ..base.layout import Layout
 from ..graph.build import bitcast, strided
-from ..graph.node import Node
+from ..graph.node import Node, facts
 from ..ops.registry import Signature
 
 
@@ -37,8 +37,7 @@ class Assembler:
         attributes: tuple[Any, ...],
     ) -> Node:
         """The one node of these facts."""
-        facts = attributes if op != "const" else tuple(map(repr, attributes))
-        key = (op, tuple([id(x) for x in inputs]), shape, dtype, facts)
+        key = (op, tuple([id(x) for x in inputs]), shape, dtype, facts(op, attributes))
         node = self.known.get(key)
         if node is None:
             node = self.known[key] = Node(op, inputs, shape, dtype, attributes)

@@ -279,6 +279,8 @@ class Body:
         x = node.inputs[0]
         there = [self.scaled(i, 1, -b) if b else i for i, b in zip(index, before)]
         other = self.let("const", (), node.dtype.name, (fill,))
+        if not x.numel:
+            return other
         test = None
         for i, n in zip(there, x.shape):
             if isinstance(i, Affine) and self.outside(i, n):

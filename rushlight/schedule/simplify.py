@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-from ..graph.node import Node, ordered
+from ..graph.node import Node, facts, ordered
 
 Make = Callable[[Node], Node]  # gives the one node that equals a new one
 
@@ -26,8 +26,8 @@ def rewrite(outputs: Sequence[Node]) -> list[Node]:
     new: dict[int, Node] = {}
 
     def make(node: Node) -> Node:
-        facts = node.attributes if node.op != "const" else tuple(map(repr, node.attributes))
-        key = (node.op, tuple([id(x) for x in node.inputs]), node.shape, node.dtype, facts)
+        inputs = tuple([id(x) for x in node.inputs])
+        key = (node.op, inputs, node.shape, node.dtype, facts(node.op, node.attributes))
         return known.setdefault(key, node)
 
     for node in ordered(outputs):

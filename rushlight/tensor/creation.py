@@ -349,7 +349,7 @@ def logspace(
     start, end = _ends("logspace", start, end, steps)
     type_ = dtype or get_default_dtype()
     if type_.kind == "int":  # PyTorch steps through integer powers in single precision
-        start, end, base = int(start), int(end), int(base)
+        start, end = int(start), int(end)
         exponents = _spaced(start, end, steps, np.float32(end - start)).astype(np.float32)
     else:
         exponents = _spaced(start, end, steps, _computed_in(type_)(end - start))

@@ -43,7 +43,11 @@ def dispatch(row: Op, args: tuple) -> Any:
     needs = False
     for kind, value in zip(row.kinds, args):
         if kind == STATIC:
-            key.append(value if value.__class__ is not list else _frozen(value))
+            if value.__class__ is list:
+                value = _frozen(value)
+            elif value.__class__ is float:  # -0.0 equals 0.0, 1.0 equals 1, and NaN not even itself
+                value = (repr(value),)
+            key.append(value)
         elif isinstance(value, Tensor):
             tensors.append(value)
             key.append(value._layout)
@@ -76,6 +80,11 @@ def dispatch(row: Op, args: tuple) -> Any:
         key = [_frozen(k) for k in key]
         signature = SIGNATURES.get(tuple(key))
     if signature is None:
+        if any(kind == STATIC and _holds_tensor(a) for kind, a in zip(row.kinds, args)):
+            # by its number: a tensor in the key would stand for whatever it held the first time
+            return dispatch(
+                row, tuple(_frozen(a) if k == STATIC else a for k, a in zip(row.kinds, args))
+            )
         signature = make_signature(row, _described(row, args))
         if len(SIGNATURES) >= LIMIT_SIGNATURES:  # ever-new shapes must not grow without bound
             SIGNATURES.clear()
@@ -190,6 +199,13 @@ def _no_tensor(row: Op, value: Any) -> Any:
     raise TypeError(
         f"{row.__name__}(): a Tensor was expected, but got {type(value).__name__} (arguments: "
         f"{names})"
+    )
+
+
+def _holds_tensor(value: Any) -> bool:
+    """Whether a static argument is a tensor, or a sequence with one in it."""
+    return isinstance(value, Tensor) or (
+        isinstance(value, (list, tuple)) and any(map(_holds_tensor, value))
     )
 
 

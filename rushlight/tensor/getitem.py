@@ -319,7 +319,7 @@ def __contains__(self: Tensor, element: Any) -> bool:
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."
         )
-    return bool(ops.any(ops.eq(element, self), None, False))
+    return bool(ops.any(ops.eq(self, element), None, False))
 
 
 METHODS = {

@@ -156,11 +156,15 @@ def store(storage: Storage, layout: Layout, value: Tensor) -> None:
 
 def write_through(storage: Storage, kept: Buffer) -> None:
     """Put a new value into the very bytes that the outside looks at."""
-    fresh = storage.realize()
-    count = storage.nbytes()
-    kept.numpy("uint8")[:count] = fresh.numpy("uint8")[:count]
-    storage.buffer = kept
-    storage.epoch = -1
+    try:
+        storage.realize()
+    finally:  # something else may have failed in that flush: what there is still goes there
+        fresh = storage.buffer
+        if fresh is not None:
+            count = storage.nbytes()
+            kept.numpy("uint8")[:count] = fresh.numpy("uint8")[:count]
+            storage.buffer = kept
+            storage.epoch = -1
 
 
 def rebase(target: Tensor, value: Tensor) -> None:

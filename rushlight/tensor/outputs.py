@@ -37,7 +37,7 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
     if out is None:
         return function(*args, **call)
     name = function.__name__
-    outputs = (out,) if isinstance(out, Tensor) else tuple(out)
+    outputs = tuple(out) if isinstance(out, (tuple, list)) else (out,)
     for each in outputs:
         if not isinstance(each, Tensor):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(each).__name__}")

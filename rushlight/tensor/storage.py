@@ -15,7 +15,7 @@ from weakref import ref
 
 from ..base.dtype import dtype
 from ..engine.flush import flush
-from ..graph.trace import CURRENT
+from ..graph.trace import CURRENT, LOCK
 from ..runtime.buffer import Buffer
 
 
@@ -62,11 +62,14 @@ class Storage:
 
     def realize(self) -> Buffer:
         """The buffer, computed now if it has not been."""
-        if self.buffer is None or self.pending():
-            flush()
-            if self.buffer is None:
+        buffer = self.buffer
+        if buffer is None or self.pending():
+            with LOCK:  # so that no other thread overwrites it between the flush and the look
+                flush()
+                buffer = self.buffer
+            if buffer is None:
                 raise self.error or RuntimeError("the value of this tensor was lost")
-        return self.buffer
+        return buffer
 
     def settle(self) -> Buffer:
         """The buffer, with nothing recorded left that has still to read it: for bytes that are

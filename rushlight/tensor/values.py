@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..base import dtype as dtypes
+from ..graph.trace import LOCK
 from ..kernel import convert
 from .printing import format_tensor
 from .storage import Storage
@@ -77,11 +78,12 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     storage: Storage = self._storage
     size = layout.dtype.itemsize
-    buffer = storage.settle()
-    owner = buffer.owner if buffer.foreign else None
     strides = tuple(s * size for s in layout.strides)
     offset = layout.offset * size if layout.numel else 0  # an empty window may stand behind the end
-    array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, offset)
+    with LOCK:  # a write by another thread comes before, or goes into the bytes handed out
+        buffer = storage.settle()
+        array = buffer.export(layout.dtype.numpy, tuple(layout.shape), strides, offset)
+    owner = buffer.owner if buffer.foreign else None
     if owner is not None and not owner.flags.writeable:
         array.flags.writeable = False
     return array

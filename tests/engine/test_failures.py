@@ -11,7 +11,8 @@ import pytest
 
 import rushlight as rl
 from rushlight.base.settings import SETTINGS
-from rushlight.engine.flush import PROGRAMS
+from rushlight.engine.flush import PROGRAMS, flush
+from rushlight.tensor import storage
 
 
 @pytest.fixture(params=["compiled", "interpreted"])
@@ -250,3 +251,42 @@ def test_backward_from_several_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert results == {n: [2.0 * n] * 4 for n in range(4)}
+
+
+def test_an_exported_array_is_written_even_if_something_else_failed() -> None:
+    x = rl.zeros(4)
+    array = x.numpy()
+    lost = rl.arange(3)[later([7])]
+    with pytest.raises(IndexError):
+        rl.add(rl.ones(4), 2, out=x)
+    assert array.tolist() == x.tolist() == [3.0] * 4
+    x.add_(1)
+    assert array.tolist() == [4.0] * 4
+    with pytest.raises(IndexError):
+        lost.tolist()
+
+
+def test_nothing_is_read_for_the_border_of_an_empty_tensor() -> None:
+    picked = rl.zeros(0)[rl.zeros(0, dtype=rl.int64)]
+    assert rl.nn.functional.pad(picked, (1, 2), value=5.0).tolist() == [5.0] * 3
+
+
+def test_a_value_can_be_read_while_another_thread_overwrites_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x = rl.zeros(8)
+    x.add_(1)
+    writers = []
+
+    def flush_and_write() -> None:
+        """The flush of a reader, and at its very end a write by somebody else."""
+        flush()
+        if not writers:
+            writers.append(threading.Thread(target=lambda: x.add_(1)))
+            writers[0].start()
+            writers[0].join(0.2)
+
+    monkeypatch.setattr(storage, "flush", flush_and_write)
+    assert x.tolist() == [1.0] * 8
+    writers[0].join()
+    assert x.tolist() == [2.0] * 8

@@ -240,15 +240,17 @@ def _conv(g: Generator, x: str) -> str | None:
     extra = g.random.choice(
         ("", ", stride=2", ", padding=1", ", padding=1, stride=2", ", bias=m.ones({})")
     )
-    return None if "bias" in extra else f"m.nn.functional.conv{spatial}d({x}, {weight}{extra})"
+    if "bias" in extra:
+        return None
+    # which orders of dimensions the result follows is a backend's affair
+    return f"m.nn.functional.conv{spatial}d({x}, {weight}{extra}).contiguous()"
 
 
 def _conv_transpose(g: Generator, x: str) -> str:
     spatial = g[x].ndim - 2
     weight = weights(g, (g[x].shape[1], 2, *(2,) * spatial))
-    return (
-        f"m.nn.functional.conv_transpose{spatial}d({x}, {weight}, stride={g.random.choice((1, 2))})"
-    )
+    arguments = f"{x}, {weight}, stride={g.random.choice((1, 2))}"
+    return f"m.nn.functional.conv_transpose{spatial}d({arguments}).contiguous()"
 
 
 def _pool(g: Generator, x: str) -> str | None:
@@ -359,7 +361,9 @@ LAYERS: dict[str, tuple[Callable[[Generator, str], str | None], tuple[int, ...]]
         (1, 2, 3),
     ),
     "scaled_dot_product_attention": (
-        lambda g, x: f"m.nn.functional.scaled_dot_product_attention({x}, {x} * 0.5, {x})",
+        lambda g, x: (
+            f"m.nn.functional.scaled_dot_product_attention({x}, {x} * 0.5, {x}).contiguous()"
+        ),
         (3, 4),
     ),
     "interpolate": (lambda g, x: f"m.nn.functional.interpolate({x}, scale_factor=2)", (3, 4)),

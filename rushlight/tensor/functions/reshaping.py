@@ -83,7 +83,9 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     lead = self.ndim - len(wanted)
     if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, self.shape[lead:])):
         raise RuntimeError(f"size {list(wanted)} is not expandable to size {list(self.shape)}.")
-    return core.sum_to(self, wanted)
+    if wanted and tuple(self.shape) == wanted:
+        return self
+    return core.sum_to(self.long() if self.dtype.kind in ("bool", "int") else self, wanted)
 
 
 # --- facts ----------------------------------------------------------------------------------------

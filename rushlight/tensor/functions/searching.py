@@ -189,7 +189,7 @@ def _results(values: np.ndarray, like: Tensor, axis: int | None, inverse: Any, c
     """The unique values, and what else was asked for (None: not); slices of a dimension lie one
     after the other in memory.
     """
-    if axis is None:
+    if axis is None or not values.size:
         first = from_array(values, like.dtype)
     else:
         slices = np.ascontiguousarray(np.moveaxis(values, axis, 0))
