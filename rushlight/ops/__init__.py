@@ -6,13 +6,14 @@ A family (a module here) registers its rows when it is imported.
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 _PLUMBING = frozenset({"__init__", "registry", "signature", "namespace", "common", "families"})
 
 
 def family_names() -> list[str]:
     """The modules of this folder that hold rows, in alphabetical order."""
+    from pathlib import Path
+
     return [p.stem for p in sorted(Path(__file__).parent.glob("*.py")) if p.stem not in _PLUMBING]
 
 

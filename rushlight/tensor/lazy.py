@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from ..ops.registry import TABLE, Op
@@ -17,12 +16,16 @@ from .catalog import METHODS, TORCH
 from .outputs import with_out
 
 ROOT = __name__.split(".", 1)[0]
-_HERE = Path(__file__).parent
 
 
 def function_modules() -> list[str]:
     """The modules of public functions, relative to the package, in alphabetical order."""
-    return [f"tensor.functions.{p.stem}" for p in sorted((_HERE / "functions").glob("[a-z]*.py"))]
+    from pathlib import Path  # here: pathlib would be a sixth of the package's import time
+
+    return [
+        f"tensor.functions.{p.stem}"
+        for p in sorted((Path(__file__).parent / "functions").glob("[a-z]*.py"))
+    ]
 
 
 def load(place: str, of_class: bool = False) -> Any:
@@ -206,5 +209,8 @@ def write_catalog() -> str:
 
 def regenerate() -> None:
     """Write both generated files."""
-    (_HERE / "catalog.py").write_text(write_catalog(), encoding="utf-8")
-    (_HERE.parent / "ops" / "families.py").write_text(write_families(), encoding="utf-8")
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    (here / "catalog.py").write_text(write_catalog(), encoding="utf-8")
+    (here.parent / "ops" / "families.py").write_text(write_families(), encoding="utf-8")

@@ -242,7 +242,7 @@ def use_gradient(g: Generator) -> Draft | None:
     choice = g.random.randrange(3)
     if choice == 0:
         return Draft(f"{leaf}.grad = None", (leaf,))
-    if choice == 1:
+    if choice == 1 and g.writable(leaf):
         return Draft(
             f"with m.no_grad(): {leaf} -= 0.125 * {leaf}.grad", (leaf,), exact=False, writes=(leaf,)
         )
