@@ -139,6 +139,7 @@ class Program:
     __slots__ = (
         "arena",
         "leaf_places",
+        "ones",
         "outputs",
         "plan",
         "pointers",
@@ -156,6 +157,7 @@ class Program:
         self.outputs = [plan.memories[place] for place in plan.outputs]
         self.sizes = [layout.numel * layout.dtype.itemsize for _, layout in outputs]
         self.leaf_places = sorted({m.index for m in plan.memories if m.kind == "leaf"})
+        self.ones = sorted({m.dtype.name for m in plan.memories if m.kind == "one"})
         self.slots = self._slots()
         self.segments: list[_Native | _Numpy] = []
         run: list[Step] = []
@@ -178,8 +180,7 @@ class Program:
         """
         leaves = {index: k for k, index in enumerate(self.leaf_places)}
         slots: dict[int, tuple[int, int]] = {}
-        ones: list[str] = sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})
-        arena_slot = len(leaves) + len(self.plan.outputs) + len(ones)
+        arena_slot = len(leaves) + len(self.plan.outputs) + len(self.ones)
         self.pointers = arena_slot + 1
         for place, memory in enumerate(self.plan.memories):
             if memory.kind == "leaf":
@@ -188,7 +189,7 @@ class Program:
                 slots[place] = (len(leaves) + memory.index, 0)
             elif memory.kind == "one":
                 slots[place] = (
-                    len(leaves) + len(self.plan.outputs) + ones.index(memory.dtype.name),
+                    len(leaves) + len(self.plan.outputs) + self.ones.index(memory.dtype.name),
                     0,
                 )
             else:
@@ -200,10 +201,7 @@ class Program:
         -> flat array).
         """
         made = [Buffer(size) for size in self.sizes]
-        ones = [
-            _one(name)
-            for name in sorted({m.dtype.name for m in self.plan.memories if m.kind == "one"})
-        ]
+        ones = [_one(name) for name in self.ones]
         holders = [*(leaves[k] for k in self.leaf_places), *made, *ones, Buffer(self.arena.size)]
 
         def flat(place: int) -> np.ndarray:

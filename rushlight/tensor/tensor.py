@@ -18,7 +18,7 @@ from ..autograd.modes import MODE
 from ..autograd.tape import AccumulateGrad, GradFn, RemovableHandle
 from ..base import dtype as dtypes
 from ..base.device import device
-from ..base.layout import Layout, Size
+from ..base.layout import Layout, Size, normalize_axis
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -129,8 +129,6 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the extent of one dimension."""
-        from ..base.layout import normalize_axis
-
         return (
             self._layout.shape
             if dim is None
@@ -139,8 +137,6 @@ class Tensor:
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or the stride of one dimension."""
-        from ..base.layout import normalize_axis
-
         return (
             self._layout.strides
             if dim is None
