@@ -362,6 +362,14 @@ class Builder:
         )
         return Number(self, text, vector.dtype, len(order))
 
+    def merge(self, first: Number, second: Number, order: Sequence[int]) -> Number:
+        """Lanes of two vectors, those of the second counted on behind those of the first."""
+        mask = ", ".join(f"i32 {i}" for i in order)
+        text = self.line(
+            f"shufflevector {first.typed}, {second.typed}, <{len(order)} x i32> <{mask}>"
+        )
+        return Number(self, text, first.dtype, len(order))
+
     def rarely(self, condition: Number, usual: Number, compute: Callable[[], Number]) -> Number:
         """`usual`, or where a scalar condition holds what `compute` writes, in its own block."""
         seldom, after = self.fresh_label("rare"), self.fresh_label("after")

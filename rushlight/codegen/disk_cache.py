@@ -186,7 +186,11 @@ class DiskCache:
             return file.read()
 
     def _write(self, key: str, content: bytes, directory: int) -> None:
-        """Create the entry whole: nobody ever sees part of it under its final name."""
+        """Create the entry whole: nobody ever sees part of it under its final name.
+
+        Not flushed to the disk (that took longer than compiling): what a power cut leaves of an
+        entry fails its digest and is compiled again.
+        """
         self._sequence += 1
         temporary = f"{key}.{os.getpid()}.{self._sequence}.{time.time_ns():x}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -194,8 +198,6 @@ class DiskCache:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(handle)
             os.rename(temporary, key + SUFFIX, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             _remove(temporary, directory)

@@ -14,6 +14,7 @@ an unmasked one does and never touches memory; lanes of a reduction are joined i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,10 +25,11 @@ from rushlight.kernel.primitives import COMBINES, PRIMITIVES, neutral
 from . import analysis
 from . import emit as rows
 from .builder import Builder, Module, Number, is_float
-from .convert import cast, register_dtype, round_narrow
+from .convert import cast, from_storage, register_dtype, round_narrow
 from .isa import Isa
 from .memory import Memory
 from .outline import libm as outline_libm
+from .turn import later, transpose, turned_loads
 
 
 def emit(kernel: Kernel, isa: Isa) -> str:
@@ -132,23 +134,77 @@ class _Emitter:
         here, indices = head.names[0], head.names[1 : 1 + len(live)]
         for loop, index in zip(live, indices, strict=True):
             self.memory.enter(loop.index, index, loop.body)
-        if row:
+        rows = "1"
+        if row is None:
+            count = "1"
+            self.scoped(body)
+        elif turned := self.turned(row, live[-1]):
+            rows = self.turned_rows(row, live[-1], turned, line(f"sub i64 {last}, {here}"))
+            count = line(f"mul i64 {rows}, {width}")
+        else:
             column = head.names[-1]
             left = line(f"sub i64 {last}, {here}")
             room = line(f"sub i64 {width}, {column}")
             fits = line(f"icmp ult i64 {left}, {room}")
             count = line(f"select i1 {fits}, i64 {left}, i64 {room}")
             self.vector_range(row, column, line(f"add i64 {column}, {count}"))
-        else:
-            count = "1"
-            self.scoped(body)
         following = [
             line(f"add i64 {here}, {count}"),
-            *self.advance(live, indices),
+            *self.advance(live, indices, rows),
             *(["0"] if row else []),
         ]
         more = line(f"icmp ult i64 {following[0]}, {last}")
         head.close(following, more)
+
+    def turned(self, row: Loop, outer: Loop) -> list[Load]:
+        """The loads of a row to transpose with those of the rows that follow, where tasks begin
+        with rows.
+        """
+        lanes = analysis.lane_count(row, self.builder.module.isa)
+        return [] if self.kernel.block % row.extent else turned_loads(row, outer, lanes)
+
+    def turned_rows(self, row: Loop, outer: Loop, turned: list[Load], left: str) -> str:
+        """As many rows as a vector has lanes where they are left in the task and in the outer loop,
+        else one row. How many they were.
+        """
+        builder, line = self.builder, self.builder.line
+        lanes = analysis.lane_count(row, builder.module.isa)
+        here = self.memory.indices[outer.index]
+        many = line(f"icmp uge i64 {left}, {lanes * row.extent}")
+        room = line(f"icmp ule i64 {here}, {outer.extent - lanes}")
+        both = line(f"and i1 {many}, {room}")
+        tile, single, join = (builder.fresh_label(n) for n in ("tile", "single", "join"))
+        builder.effect(f"br i1 {both}, label %{tile}, label %{single}")
+        builder.start_block(tile)
+        self.open_lanes(row)
+        for position in range(0, row.extent, self.lanes):
+            self.tile(row, outer, turned, position)
+        self.close_lanes()
+        end = builder.block
+        builder.effect(f"br label %{join}")
+        builder.start_block(single)
+        self.vector_range(row, "0", str(row.extent))
+        other = builder.block
+        builder.effect(f"br label %{join}")
+        builder.start_block(join)
+        return line(f"phi i64 [ {lanes}, %{end} ], [ 1, %{other} ]")
+
+    def tile(self, row: Loop, outer: Loop, turned: list[Load], position: int) -> None:
+        """One vector of a row and of each of the rows that follow it."""
+        columns = {}
+        for load in turned:
+            step = load.address.coefficient(row.index)
+            lines = [self.memory.line(load, step * (position + k)) for k in range(self.lanes)]
+            columns[load.name] = transpose(self.builder, lines)
+        kept = self.values
+        for k in range(self.lanes):
+            self.values = dict(kept)
+            for load in turned:
+                self.values[load.name] = from_storage(columns[load.name][k], load.dtype)
+                self.types[load.name] = load.dtype
+            body = later(row.body, outer.index, k)
+            self.iteration(replace(row, body=body), str(position), ())
+        self.values = kept
 
     def decompose(self, live: list[Loop], first: str, width: int) -> list[str]:
         """The loop indices of a collapsed index; `width` is the extent of the row below them."""
@@ -159,11 +215,12 @@ class _Emitter:
             rest = self.builder.line(f"udiv i64 {rest}, {loop.extent}")
         return [rest, *reversed(indices)]
 
-    def advance(self, live: list[Loop], indices: Sequence[str]) -> list[str]:
-        """The indices of the next iteration: the innermost plus one, with carry."""
+    def advance(self, live: list[Loop], indices: Sequence[str], carry: str) -> list[str]:
+        """The indices of the next iteration: the innermost plus `carry`, which stays within its
+        extent or ends on it.
+        """
         line = self.builder.line
         following: list[str] = []
-        carry = "1"
         for depth in range(len(live) - 1, -1, -1):
             stepped = line(f"add i64 {indices[depth]}, {carry}")
             if depth:

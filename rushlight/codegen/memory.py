@@ -193,6 +193,16 @@ class Memory:
         value = self._load_lanes(load, place, active)
         return from_storage(self._reversed(value) if backward else value, load.dtype)
 
+    def line(self, load: Load, first: int) -> Number:
+        """As many elements as there are lanes, side by side from the address on, moved by `first`;
+        as they are stored.
+        """
+        element = self.elements[load.parameter]
+        base = self.pointers[load.parameter, self._terms(load.address)]
+        place = load.address.constant + first
+        pointer = self.builder.line(f"getelementptr {element}, ptr {base}, i64 {place}")
+        return self._load_lanes(load, pointer, None)
+
     def _load_scalar(self, load: Load, dynamic: Number | None, mask: Number | None) -> Number:
         place = self._place(load, dynamic, 0)
         if mask is not None:

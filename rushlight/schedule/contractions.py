@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .plan import Planner
 
 PANEL_ELEMENTS = 1 << 14  # operands smaller than this stay in cache however they lie
+SHARED = 4  # an operand of so many contractions is laid out once for all of them
 Map = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 
 
@@ -113,23 +114,50 @@ def operands(
     if orders[0] is None or orders[1] is None or orders[2] is None:
         loop = vector_loop(planner, node, mapping)
         order = (*(d for d in range(mapping.rank) if d != loop), *([loop] if mapping.rank else []))
+        shared = shared_order(planner, b, mapping, loop)
         first = planner.window(a) or planner.stored_as(a, tuple(range(a.ndim)))
+        if shared is not None:
+            out = result_slot(planner, node, order)
+            return first, *paneled(planner, b, shared, mapping, out)
         second = planner.window(b) or planner.stored_as(b, tuple(range(b.ndim)))
         return first, second, result_slot(planner, node, order), None
     first = planner.stored_as(a, orders[0])
     out = result_slot(planner, node, orders[2])
-    width = panels(planner, b, orders[1], mapping)
+    return first, *paneled(planner, b, orders[1], mapping, out)
+
+
+def paneled(
+    planner: Planner, b: Node, order: tuple[int, ...], mapping: ContractionMap, out: Slot
+) -> tuple[Slot, Slot, tuple[int, int] | None]:
+    """The second operand in an order of its dimensions, in panels where that is worth it; the
+    result's slot; (columns, panel width).
+    """
+    width = panels(planner, b, order, mapping)
     if width is None:
-        return first, planner.stored_as(b, orders[1]), out, None
-    dim = orders[1][-1]
+        return planner.stored_as(b, order), out, None
+    dim = order[-1]
     columns = b.shape[dim]
-    shape = (*b.shape[:dim], columns // width, width, *b.shape[dim + 1 :])
-    cut = Node("reshape", (b,), shape, b.dtype)
-    moved = [d + (d > dim) for d in orders[1][:-1]]
-    place = planner.stored_as(cut, (dim, *moved, dim + 1)).place
-    second = Slot(place, ordered_strides(b.shape, orders[1]), b.numel, b.dtype.name)
-    planner.kept.append(cut)
-    return first, second, out, (columns, width)
+    key = (id(b), (*order, width))
+    if key not in planner.copies:
+        shape = (*b.shape[:dim], columns // width, width, *b.shape[dim + 1 :])
+        cut = Node("reshape", (b,), shape, b.dtype)
+        moved = [d + (d > dim) for d in order[:-1]]
+        place = planner.stored_as(cut, (dim, *moved, dim + 1)).place
+        planner.copies[key] = Slot(place, ordered_strides(b.shape, order), b.numel, b.dtype.name)
+        planner.kept.append(cut)
+    return planner.copies[key], out, (columns, width)
+
+
+def shared_order(
+    planner: Planner, b: Node, mapping: ContractionMap, loop: int
+) -> tuple[int, ...] | None:
+    """The order to lay out the second operand in, once for all its contractions: where it has many
+    and each would pack it (the weight of a recurrent layer).
+    """
+    dims = [d for d, (_, terms) in enumerate(mapping.b) if terms == ((loop, 1),)]
+    if len(dims) != 1 or b.ndim != 2 or planner.contractions_of[id(b)] < SHARED:
+        return None
+    return (1 - dims[0], dims[0])
 
 
 def panels(
@@ -189,6 +217,8 @@ def vector_loop(planner: Planner, node: Node, mapping: ContractionMap) -> int:
             extent = mapping.loops[loop]
             waste = (-(-extent // 16) * 16) / extent
             pack = 0.0 if window is not None and window.strides[dim] == 1 else float(x.numel)
+            if side == 1 and shared_order(planner, x, mapping, loop) is not None:
+                pack /= planner.contractions_of[id(x)]
             copy = 0.0 if declared is None or declared.strides[loop] == 1 else 2.0 * node.numel
             rank = float(node.numel) * _sum_length(mapping) / 16 * waste + pack + copy
             if best is None or rank < best[0]:

@@ -7,7 +7,8 @@ of a kernel share something they read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..base.layout import ordered_strides
@@ -158,8 +159,7 @@ class Groups:
     def natural_order(self, node: Node) -> tuple[int, ...]:
         """The order of dimensions in which computing a node would like to store it."""
         if id(node) in self.planner.slots:
-            strides = self.planner.slots[id(node)].strides
-            return tuple(sorted(range(node.ndim), key=lambda d: -strides[d]))
+            return by_distance(node.shape, self.planner.slots[id(node)].strides)
         group = Group(self.planner, node.shape, 0)
         self.fill(group, lambda: group.body.value(node, group.index()))
         return self.order(group)
@@ -173,12 +173,9 @@ class Groups:
         farthest = [
             max((steps[name] for name, n, _ in parts if n > 1), default=0) for parts in group.cuts
         ]
-        for d in range(1, len(farthest)):
-            if group.shape[d] == 1:  # a dimension of length one stays behind the one before it
-                farthest[d] = farthest[d - 1]
         if any(n > 1 and not f for n, f in zip(group.shape, farthest)):
             return tuple(range(len(group.shape)))  # broadcast along a dimension: row-major
-        return tuple(sorted(range(len(group.shape)), key=lambda d: -farthest[d]))
+        return by_distance(group.shape, farthest)
 
     def try_map(self, group: Group, node: Node, needs: dict[int, bool]) -> bool:
         declared = self.planner.slots.get(id(node))
@@ -374,3 +371,13 @@ def initial_value(combine_kind: str, dtype: str) -> float | int | bool:
     from ..kernel.primitives import neutral
 
     return neutral(combine_kind, dtype)
+
+
+def by_distance(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:
+    """Dimensions by falling step. One of length one, whose step says nothing, stays behind the one
+    before it; leading ones stay in front.
+    """
+    ranks: list[float] = []
+    for extent, step in zip(shape, steps):
+        ranks.append(step if extent > 1 else ranks[-1] if ranks else inf)
+    return tuple(sorted(range(len(shape)), key=lambda d: -ranks[d]))

@@ -8,6 +8,7 @@ through `target`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -101,6 +102,9 @@ class Planner:
         self.multi: dict[int, list[Slot]] = {}
         self.hosts: dict[int, Step] = {}
         self.ones: dict[str, int] = {}
+        self.contractions_of = Counter(
+            id(node.inputs[1]) for node in self.nodes if node.op == "contract"
+        )
         self.kept: list[Node] = []  # nodes made while planning, alive so that their ids stay theirs
 
     # --- buffers ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from ..graph.node import Node, facts, ordered
+from .thin import thin_product
 
 Make = Callable[[Node], Node]  # gives the one node that equals a new one
 
@@ -37,7 +38,9 @@ def rewrite(outputs: Sequence[Node]) -> list[Node]:
             node_new.origin = node.origin
         else:
             node_new = node
-        new[id(node)] = make(split_reduction(trivial_reduction(node_new, make), make))
+        for simplify in (trivial_reduction, thin_product, split_reduction):
+            node_new = simplify(node_new, make)
+        new[id(node)] = make(node_new)
     return [new[id(x)] for x in outputs]
 
 

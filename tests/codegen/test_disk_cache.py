@@ -138,10 +138,10 @@ def test_a_place_that_cannot_be_written_breaks_nothing(tmp_path):
 
 
 def test_a_full_disk_breaks_nothing(cache, monkeypatch):
-    def full(handle: int) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "rename", full)
     cache.store(KEY, PAYLOAD)
     assert cache.load(KEY) is None
     assert os.listdir(cache.directory) == []

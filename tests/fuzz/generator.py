@@ -149,6 +149,16 @@ class Generator:
     def noise_of(self, name: str) -> float:
         return self.noise.get(self[name].untyped_storage()._cdata, 0.0)
 
+    def entangled(self, x: str, y: str) -> bool:
+        """Whether writing `x` changes `y` while it is read: then PyTorch's result depends on the
+        order of its loops, where it does not refuse.
+        """
+        a, b = self[x], self[y]
+        if a.untyped_storage()._cdata != b.untyped_storage()._cdata:
+            return False
+        same = (a.shape, a.stride(), a.storage_offset())
+        return same != (b.shape, b.stride(), b.storage_offset())
+
     def writable(self, name: str) -> bool:
         """Whether writing to a variable means the same everywhere: no forbidden view, no element
         met twice.

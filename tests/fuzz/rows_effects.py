@@ -49,7 +49,7 @@ def in_place(g: Generator) -> Draft | None:
                 lambda y: _into(tuple(y.shape), shape),
                 "float int" if kind_of(g[x]) == "float" else "int",
             )
-        if y is None:
+        if y is None or g.entangled(x, y):
             return None
         uses = (x, y)
         method = method.format(y=y)
@@ -111,7 +111,11 @@ def augmented(g: Generator) -> Draft | None:
         return None
     right = (
         y
-        if y and g.chance(0.5) and g.within(y, -5, 5) and g.within(x, -10, 10)
+        if y
+        and not g.entangled(x, y)
+        and g.chance(0.5)
+        and g.within(y, -5, 5)
+        and g.within(x, -10, 10)
         else g.random.choice(("0.5", "2", "-1"))
     )
     sign = (
