@@ -14,7 +14,7 @@ import numpy as np
 
 from ..base.layout import Layout
 from ..base.settings import SETTINGS
-from ..graph.node import Node
+from ..graph.node import Node, ordered
 from ..graph.printer import to_text
 from ..kernel import convert
 from ..runtime.buffer import Buffer
@@ -26,6 +26,7 @@ from . import interpret
 from .explain import step_lines
 from .failure import Incomplete, touched, written
 from .interpreted import Checked, Interpreted
+from .kept import KeptLayouts, LayoutCopy
 from .log import log
 from .target import CpuTarget
 
@@ -138,7 +139,9 @@ class Program:
 
     __slots__ = (
         "arena",
+        "kept",
         "leaf_places",
+        "left_out",
         "ones",
         "outputs",
         "plan",
@@ -146,19 +149,22 @@ class Program:
         "segments",
         "sizes",
         "slots",
+        "swift",
     )
 
-    def __init__(self, outputs: list[tuple[Node, Layout]]) -> None:
-        self.plan = plan = make_plan(outputs, MACHINE.target)
+    def __init__(self, plan: Plan, leaves: int = 0) -> None:
+        """`leaves` is how many buffers a run is given, where layout copies of them may be kept."""
+        self.plan = plan
         self.arena = lay_out(plan)
-        log("graph", lambda: to_text([node for node, _ in outputs]))
-        log("schedule", lambda: step_lines(plan))
-        log("memory", lambda: f"arena of {self.arena.size} bytes")
         self.outputs = [plan.memories[place] for place in plan.outputs]
-        self.sizes = [layout.numel * layout.dtype.itemsize for _, layout in outputs]
+        self.sizes = [memory.nbytes for memory in self.outputs]
         self.leaf_places = sorted({m.index for m in plan.memories if m.kind == "leaf"})
         self.ones = sorted({m.dtype.name for m in plan.memories if m.kind == "one"})
         self.slots = self._slots()
+        self.kept = KeptLayouts(plan, leaves) if leaves else None
+        # the program without the copies that are kept, and which these are
+        self.swift: Program | None = None
+        self.left_out: list[LayoutCopy] = []
         self.segments: list[_Native | _Numpy] = []
         run: list[Step] = []
         for number, step in enumerate(plan.steps):
@@ -169,6 +175,16 @@ class Program:
             else:
                 run.append(step)
         self._close(run, len(plan.steps))
+
+    @classmethod
+    def of(cls, outputs: list[tuple[Node, Layout]], leaves: int) -> Program:
+        """The program that computes the outputs of a graph."""
+        plan = make_plan(outputs, MACHINE.target)
+        program = cls(plan, leaves)
+        log("graph", lambda: to_text([node for node, _ in outputs]))
+        log("schedule", lambda: step_lines(plan))
+        log("memory", lambda: f"arena of {program.arena.size} bytes")
+        return program
 
     def _close(self, run: list[Step], end: int) -> None:
         if run:
@@ -214,6 +230,9 @@ class Program:
 
     def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
         """A fresh buffer for each output."""
+        if self.kept is not None and self._prepared(self.kept, leaves):
+            assert self.swift is not None
+            return self.swift.run([*leaves, *self.kept.buffers(leaves)], scalars)
         holders, addresses, flat = self.environment(leaves)
         first = len(self.leaf_places)
         made = holders[first : first + len(self.sizes)]
@@ -224,6 +243,16 @@ class Program:
                 kept = [None if p in spoilt else b for p, b in zip(self.plan.outputs, made)]
                 raise Incomplete(kept, error, node)
         return made
+
+    def _prepared(self, kept: KeptLayouts, leaves: list[Buffer]) -> bool:
+        """Whether layout copies of some leaves can be used; made here where they are new."""
+        if not kept.choose(leaves):
+            return False
+        if self.swift is None or kept.chosen != self.left_out:
+            self.swift, self.left_out = Program(kept.using()), kept.chosen
+        if kept.missing(leaves):
+            kept.keep(leaves, Program(kept.making()).run(leaves, []))
+        return True
 
     def _attempt(
         self, segment: _Native | _Numpy, addresses: list[int], scalars: list[Any], flat: Any
@@ -279,5 +308,9 @@ def build(entries: list[Any], wanted: list[int]) -> Program | Interpreted | Chec
     outputs = [values[k] for k in wanted]
     if SETTINGS.interpret:
         return Interpreted(outputs)
-    program = Program(outputs)
+    leaves = 1 + max(
+        (node.attributes[0] for node in ordered([n for n, _ in outputs]) if node.op == "input"),
+        default=-1,
+    )
+    program = Program.of(outputs, leaves)
     return Checked(program, outputs) if SETTINGS.check else program

@@ -217,14 +217,24 @@ class Buffer:
     """`nbytes` bytes at `address`, aligned to 64 (2 MiB from 2 MiB on), not initialised.
 
     `foreign` memory belongs to somebody outside and is only kept alive; `exported` is the number
-    of living exports.
+    of living exports. `layouts` are copies of the content in other layouts, made by programs that
+    read it again and again (engine/kept.py); whoever hands out the bytes to be written forgets them.
 
     Raises:
         ValueError: `nbytes` is negative.
         OutOfMemoryError: the machine does not have the memory.
     """
 
-    __slots__ = ("__weakref__", "_capacity", "_owner", "address", "exported", "foreign", "nbytes")
+    __slots__ = (
+        "__weakref__",
+        "_capacity",
+        "_owner",
+        "address",
+        "exported",
+        "foreign",
+        "layouts",
+        "nbytes",
+    )
 
     def __init__(self, nbytes: int) -> None:
         # Written out rather than composed: this runs for every value of every step.
@@ -232,6 +242,7 @@ class Buffer:
         self.nbytes = nbytes
         self.exported = 0
         self.foreign = False
+        self.layouts: dict[Any, Buffer | None] | None = None
         self._owner: np.ndarray | None = None
         if nbytes <= 0:
             if nbytes < 0:
@@ -346,6 +357,7 @@ class _Export:
         self.__array_interface__ = interface
         self._buffer = buffer
         buffer.exported += 1
+        buffer.layouts = None
 
     def __del__(self) -> None:
         self._buffer.exported -= 1
