@@ -9,6 +9,7 @@ tensor([2., 4.])
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .autograd.modes import (
@@ -19,17 +20,18 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
-from .base.device import device
+from .base.device import device, get_default_device, set_default_device
 from .base.dtype import (
     ALIASES,
     DTYPES,
+    TYPE_NAMES,
     dtype,
     finfo,
     get_default_dtype,
     iinfo,
     set_default_dtype,
 )
-from .base.errors import OutOfMemoryError
+from .base.errors import MissingNameError, OutOfMemoryError
 from .base.layout import Size
 from .base.promotion import can_cast, promote_types
 from .engine.flush import flush as _step_boundary
@@ -37,6 +39,7 @@ from .runtime.threads import get_num_threads, set_num_threads
 from .tensor import dispatch as _dispatch
 from .tensor import lazy as _lazy
 from .tensor.bits import TypedStorage, UntypedStorage
+from .tensor.casting import around as _cast_as_one
 from .tensor.generator import (
     Generator,
     default_generator,
@@ -73,14 +76,108 @@ _LAZY = (
     "backends",
     "serialization",
     "interop",
+    "amp",
     "autograd",
-    "hw",
     "distributed",
     "random",
     "special",
+    "signal",
+    "masked",
+    "distributions",
     "linalg",
     "fft",
+    "func",
+    "accelerator",
+    "compiler",
+    "cpu",
+    "cuda",
+    "futures",
+    "fx",
+    "hub",
+    "jit",
+    "library",
+    "mps",
+    "multiprocessing",
+    "onnx",
+    "overrides",
+    "profiler",
+    "testing",
+    "types",
+    "xpu",
 )
+# names that come from a package or module which is imported when they are first used
+_FROM: dict[str, str] = {
+    "_C": "alias.private",
+    "install_as_torch": "alias",
+    "autocast": "amp",
+    "compile": "compiler",
+    "explain": "engine.explain",
+    "vmap": "tensor.vmap",
+    **dict.fromkeys(
+        ("is_anomaly_enabled", "is_anomaly_check_nan_enabled"), "autograd.anomaly_mode"
+    ),
+    "torch": "alias",
+    **dict.fromkeys(("save", "load"), "serialization"),
+    **dict.fromkeys(("from_dlpack", "to_dlpack"), "utils.dlpack"),
+    **dict.fromkeys(
+        (
+            "bilinear",
+            "channel_shuffle",
+            "conv_tbc",
+            "cosine_similarity",
+            "native_channel_shuffle",
+            "pairwise_distance",
+            "pdist",
+            "pixel_shuffle",
+            "pixel_unshuffle",
+            "rrelu",
+            "rrelu_",
+        ),
+        "nn.functional",
+    ),
+    **dict.fromkeys(
+        (
+            "affine_grid_generator",
+            "binary_cross_entropy_with_logits",
+            "convolution",
+            "cosine_embedding_loss",
+            "ctc_loss",
+            "embedding_bag",
+            "embedding_renorm_",
+            "grid_sampler",
+            "grid_sampler_2d",
+            "grid_sampler_3d",
+            "hinge_embedding_loss",
+            "kl_div",
+            "margin_ranking_loss",
+            "native_dropout",
+            "norm_except_dim",
+            "poisson_nll_loss",
+            "triplet_margin_loss",
+        ),
+        "nn.functional.native",
+    ),
+    **dict.fromkeys(
+        (
+            "are_deterministic_algorithms_enabled",
+            "get_deterministic_debug_mode",
+            "get_float32_matmul_precision",
+            "is_deterministic_algorithms_warn_only_enabled",
+            "set_deterministic_debug_mode",
+            "set_float32_matmul_precision",
+            "use_deterministic_algorithms",
+        ),
+        "switches",
+    ),
+    **dict.fromkeys((f"{title}Tensor" for title in TYPE_NAMES.values()), "tensor.typed"),
+}
+_device_type = device
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+
+
+def __dir__() -> list[str]:
+    """Every name that the package has, those that are made when they are first used included."""
+    return sorted({*globals(), *_LAZY, *_FROM, *_lazy.TORCH})
 
 
 def __getattr__(name: str) -> Any:
@@ -92,20 +189,18 @@ def __getattr__(name: str) -> Any:
 
     if name in _LAZY:
         return import_module(f"{__name__}.{name}")
-    if name == "explain":
-        return import_module(f"{__name__}.engine.explain").explain
-    if name in ("save", "load"):
-        return getattr(import_module(f"{__name__}.serialization"), name)
+    if name in _FROM:
+        found = getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
+        globals()[name] = found
+        return found
     if not name.startswith("__"):
         found = _lazy.public(name)
         if found is not None:
             globals()[name] = found
             return found
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [*globals(), *_LAZY, *_lazy.TORCH], 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise AttributeError(f"module 'rushlight' has no attribute {name!r}{hint}")
+    raise MissingNameError(
+        "module 'rushlight'", name, lambda: [*globals(), *_LAZY, *_FROM, *_lazy.TORCH]
+    )
 
 
 def is_tensor(obj: Any) -> bool:
@@ -122,6 +217,24 @@ def typename(obj: Any) -> str:
     named = obj if hasattr(obj, "__qualname__") else type(obj)
     module = getattr(named, "__module__", None) or ""
     return named.__qualname__ if module in ("", "builtins") else f"{module}.{named.__qualname__}"
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Create floating point tensors of that type's dtype, as `torch.set_default_tensor_type`."""
+    if isinstance(t, str):
+        t = __getattr__(t.removeprefix("torch."))
+    set_default_dtype(t.dtype)
+
+
+def get_device_module(device: Any = None) -> Any:
+    """The module of a device: `rushlight.cpu`, `rushlight.cuda`, as `torch.get_device_module`.
+
+    Errors: RuntimeError for a device that has no module.
+    """
+    kind = _device_type(get_default_device() if device is None else device).type
+    if kind not in _LAZY:
+        raise RuntimeError(f"get_device_module: there is no module for the device {kind!r}")
+    return __getattr__(kind)
 
 
 def is_floating_point(input: Tensor) -> bool:

@@ -17,6 +17,8 @@ from .ops import fourier as rows
 from .ops.common import TYPE_NAMES, conjugate
 from .ops.padding import constant_pad_nd
 from .tensor import creation
+from .tensor.casting import around
+from .tensor.outputs import with_out
 from .tensor.tensor import Tensor
 
 Dims = int | Sequence[int] | None
@@ -52,6 +54,7 @@ def _real(name: str, x: Tensor) -> Tensor:
 
 
 def _axis(x: Tensor, dim: int) -> int:
+    _require_tensor(x)
     if x.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if not -x.ndim <= dim < x.ndim:
@@ -62,8 +65,14 @@ def _axis(x: Tensor, dim: int) -> int:
     return dim % x.ndim
 
 
+def _require_tensor(x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"fft: argument 'input' must be Tensor, not {type(x).__name__}")
+
+
 def _axes(x: Tensor, s: Any, dim: Any) -> tuple[list[int], list[int]]:
     """Lengths and dimensions of a transform over several; -1 in `s` keeps a length."""
+    _require_tensor(x)
     s = [s] if isinstance(s, int) else s
     if dim is not None:
         axes = [_axis(x, d) for d in ([dim] if isinstance(dim, int) else dim)]
@@ -87,6 +96,8 @@ def _sized(x: Tensor, lengths: Sequence[int], axes: Sequence[int]) -> Tensor:
     """x padded with zeros or cut along the axes."""
     changes = [0] * x.ndim
     for n, d in zip(lengths, axes):
+        if not hasattr(n, "__index__"):
+            raise TypeError(f"fft: argument 'n' must be int, not {type(n).__name__}")
         if n < 1:
             raise RuntimeError(f"Invalid number of data points ({n}) specified")
         changes[d] = n - x.shape[d]
@@ -112,16 +123,15 @@ def _r2c(
     norm: str | None,
     inverse: bool,
 ) -> Tensor:
-    """The half spectrum along the last axis, then ordinary transforms along the others; for inverse
-    its conjugate.
-    """
+    """The spectrum of which the last axis is halved; for inverse its conjugate."""
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
     x = _sized(_real(name, x), lengths, axes)
-    half = rows.fft_r2c(x, axes[-1], _factor(norm, math.prod(lengths), inverse))
-    if len(axes) > 1:
-        half = rows.fft_c2c(half, tuple(axes[:-1]), False, 1.0)
-    return conjugate(half) if inverse else half
+    factor = _factor(norm, math.prod(lengths), inverse)
+    if not inverse:
+        return rows.fft_r2c(x, tuple(axes), factor)
+    half = conjugate(rows.fft_r2c(x, (axes[-1],), factor))
+    return rows.fft_c2c(half, tuple(axes[:-1]), True, 1.0) if len(axes) > 1 else half
 
 
 def _c2r(
@@ -145,7 +155,7 @@ def _c2r(
     if len(axes) > 1:
         x = rows.fft_c2c(x, tuple(axes[:-1]), True, 1.0)
     return rows.fft_c2r(
-        x, axes[-1], length, _factor(norm, math.prod(lengths[:-1]) * length, inverse)
+        x, (axes[-1],), length, _factor(norm, math.prod(lengths[:-1]) * length, inverse)
     )
 
 
@@ -275,7 +285,7 @@ def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
     """
     positive = (n + 1) // 2
     numbers = [*range(positive), *range(positive - n, 0)]
-    return creation.tensor([float(k) for k in numbers], **options) * (1.0 / (n * d))
+    return creation.tensor([float(k) for k in numbers], **options) * (1.0 / (n * d) if n else 0.0)
 
 
 def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
@@ -304,3 +314,12 @@ def fftshift(input: Tensor, dim: Dims = None) -> Tensor:
 def ifftshift(input: Tensor, dim: Dims = None) -> Tensor:
     """The inverse of `fftshift`. Follows `torch.fft.ifftshift`."""
     return _shifted(input, dim, True)
+
+
+__all__ = [
+    f"{kind}{inverse}fft{count}"
+    for kind, inverse in (("", ""), ("", "i"), ("r", ""), ("ir", ""), ("h", ""), ("ih", ""))
+    for count in ("", "2", "n")
+]
+__all__ += ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
+globals().update({name: with_out(around(f"fft_{name}", globals()[name])) for name in __all__})

@@ -40,19 +40,27 @@ LOWER: dict[str, frozenset[str]] = {
 FRONTS: dict[str, frozenset[str]] = {
     **{
         name: frozenset({"tensor", "ops", "base"})
-        for name in ("fft", "linalg", "random", "special")
+        for name in ("fft", "linalg", "random", "signal", "special")
     },
+    "func": frozenset({"tensor", "autograd", "ops", "base"}),
     "backends": frozenset({"codegen", "runtime", "base"}),  # tells what the machine offers
+    "switches": frozenset(),
 }
 # rooms that see the public interface and each other, and nothing behind it
 PUBLIC = frozenset(
-    {"nn", "optim", "utils", "vision", "models", "train", "serialization", "interop",
-     "distributed", "hw", "cuda", "__main__", "__init__"}
+    {"amp", "distributions", "masked", "nn", "optim", "utils", "vision", "models", "train", "serialization", "interop",
+     "distributed", "hw", "cuda", "__main__", "__init__", "alias", "accelerator", "compiler",
+     "futures", "fx", "hub", "jit", "library", "mps", "multiprocessing", "onnx", "overrides",
+     "testing", "types", "xpu", "cpu", "profiler"}
 )  # fmt: skip
 # what else a public room may import: rows that only modules and optimizers call have no public name
 EXCEPTIONS: dict[str, frozenset[str]] = {
     "nn": frozenset({"ops.namespace"}),
     "optim": frozenset({"ops.namespace"}),
+    "utils": frozenset({"base.pytree"}),
+    "cuda": frozenset({"tensor.typed"}),
+    "alias": frozenset({"ops.aten", "version"}),
+    "profiler": frozenset({"engine.profile"}),
 }
 ONLY: dict[str, frozenset[str]] = {"llvmlite": frozenset({"codegen/compiler.py"})}
 

@@ -17,14 +17,17 @@ _PLACES = {
     "gradcheck": "gradcheck",
     "gradgradcheck": "gradcheck",
     "GradcheckError": "gradcheck",
+    "detect_anomaly": "anomaly_mode",
+    "set_detect_anomaly": "anomaly_mode",
     "Variable": "variable",
 }
-_MODULES = ("function", "functional", "graph")
+_MODULES = ("forward_ad", "function", "functional", "graph", "anomaly_mode")
 
 __all__ = [
     "Function",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
@@ -32,6 +35,7 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 

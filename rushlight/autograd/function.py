@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 from .modes import MODE, no_grad
@@ -29,6 +29,8 @@ class FunctionCtx:
     def __init__(self) -> None:
         self.needs_input_grad: tuple[bool, ...] = ()
         self._to_save: tuple = ()
+        self._for_forward: tuple | None = None
+        self._pushing = False
         self._saved: list | None = []
         self._dirty: tuple = ()
         self._plain: tuple = ()
@@ -38,21 +40,19 @@ class FunctionCtx:
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (inputs or outputs, or None) for backward.
 
-        RuntimeError for what is no tensor.
+        TypeError for what is no tensor.
         """
-        for value in tensors:
-            if value is not None and not _is_tensor(value):
-                raise TypeError(
-                    "save_for_backward can only save variables, but argument is of type "
-                    f"{type(value).__name__}"
-                )
-        self._to_save = tensors
+        self._to_save = _checked(tensors, "save_for_backward")
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors for `jvp`, where `saved_tensors` gives them."""
+        self._for_forward = _checked(tensors, "save_for_forward")
 
     @property
     def saved_tensors(self) -> tuple:
         """What was saved; RuntimeError after it was freed, or where it was overwritten since."""
+        if self._pushing and self._for_forward is not None:
+            return self._for_forward
         if self._function is None:
             return self._to_save
         if self._saved is None:
@@ -83,10 +83,19 @@ class FunctionCtx:
         self._materialize = value
 
 
+def _checked(tensors: tuple, name: str) -> tuple:
+    for value in tensors:
+        if value is not None and not _is_tensor(value):
+            raise TypeError(
+                f"{name} can only save variables, but argument is of type {type(value).__name__}"
+            )
+    return tensors
+
+
 class FunctionGradFn(GradFn):
     """The tape entry of a user's Function."""
 
-    __slots__ = ("context", "owner", "places", "tensors")
+    __slots__ = ("context", "operands", "owner", "places")
 
     def __init__(
         self,
@@ -98,7 +107,7 @@ class FunctionGradFn(GradFn):
         layouts: tuple,
     ) -> None:
         super().__init__(edges, layouts)
-        self.tensors = [_is_tensor(a) for a in args]
+        self.operands = [a._layout if _is_tensor(a) else None for a in args]
         self.owner = owner
         self.context = context
         self.places = places  # for each argument of forward, its edge
@@ -108,6 +117,7 @@ class FunctionGradFn(GradFn):
 
     def release(self) -> None:
         self.context._saved = None
+        self.context._for_forward = None
 
     @property
     def saved_tensors(self) -> tuple:
@@ -122,8 +132,7 @@ class FunctionGradFn(GradFn):
                 TAPE_HOOKS.zeros(layout) if g is None else g
                 for g, layout in zip(grads, self.layouts)
             ]
-        backward = getattr(self.owner, "backward", None) or self.owner.vjp  # type: ignore[attr-defined]
-        made = backward(self.context, *grads)
+        made = _backward_of(self.owner)(self.context, *grads)
         results = list(made) if isinstance(made, (tuple, list)) else [made]
         while len(results) > len(self.places) and results[-1] is None:
             results.pop()
@@ -139,6 +148,29 @@ class FunctionGradFn(GradFn):
                 found[place] = grad
         return found
 
+    def push(self, tangents: list, create_graph: bool) -> Sequence:
+        """The tangents of the outputs, by the user's `jvp`."""
+        given: list = []
+        for place, layout in zip(self.places, self.operands):
+            tangent = None if place is None else tangents[place]
+            if tangent is None and layout is not None and self.context._materialize:
+                tangent = TAPE_HOOKS.zeros(layout)
+            given.append(tangent)
+        before, MODE.grad = MODE.grad, MODE.grad and create_graph
+        self.context._pushing = True
+        try:
+            made = self.owner.jvp(self.context, *given)  # type: ignore[attr-defined]
+        finally:
+            MODE.grad = before
+            self.context._pushing = False
+        results = list(made) if isinstance(made, (tuple, list)) else [made]
+        if len(results) < len(self.layouts):
+            raise RuntimeError(
+                f"{self.owner.__name__}.jvp returned an incorrect number of tangents (expected "
+                f"{len(self.layouts)}, got {len(results)})"
+            )
+        return results
+
     def _check(self, number: int, grad: Any) -> None:
         """RuntimeError for what cannot be the gradient of argument `number` of forward."""
         if grad is None:
@@ -148,7 +180,7 @@ class FunctionGradFn(GradFn):
                 f"{self.name()}: expected Variable or None (got {type(grad).__name__}) as gradient "
                 f"{number}"
             )
-        if not self.tensors[number]:
+        if self.operands[number] is None:
             raise RuntimeError(
                 f"function {self.name()} returned a gradient different from None at position "
                 f"{number + 1}, but the corresponding forward input was not a Variable"
@@ -192,9 +224,36 @@ class Function:
             "autograd.Function to use it with backward mode AD."
         )
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the outputs from those of the arguments."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
+        """(outputs, their batch dimensions) for arguments whose batch dimensions are in_dims."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap static method "
+            "or set generate_vmap_rule=True."
+        )
+
+    generate_vmap_rule = False
+
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Run forward off the tape and put the whole operation on it as one entry."""
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run forward off the tape and put the whole operation on it as one entry.
+
+        Inside vmap, on tensors that vary: by the `vmap` static method, or, with
+        generate_vmap_rule=True, as it is, since every operation in it has a batching rule.
+        """
+        if kwargs:  # in the order of forward's parameters
+            args = _positional(cls, args, kwargs)
+        level = _level_of(args)
+        if level is not None and not _runs_as_it_is(cls):
+            return TAPE_HOOKS.map_function(cls, level, args)
         context = FunctionCtx()
         context.needs_input_grad = tuple(_is_tensor(a) and a.requires_grad for a in args)
         recording = MODE.grad and any(context.needs_input_grad)
@@ -214,6 +273,59 @@ class Function:
         if recording:
             _attach(cls, context, args, outputs, edges, places)
         return type(output)(outputs) if isinstance(output, (tuple, list)) else outputs[0]
+
+
+def _backward_of(owner: Any) -> Callable:
+    """The user's backward, which may be called vjp."""
+    if owner.backward is Function.backward and hasattr(owner, "vjp"):
+        return owner.vjp
+    return owner.backward
+
+
+def _positional(owner: Any, args: tuple, kwargs: dict) -> tuple:
+    """Keyword arguments of apply as positional ones."""
+    import inspect
+
+    lead = () if owner.setup_context is not Function.setup_context else (None,)
+    bound = inspect.signature(owner.forward).bind(*lead, *args, **kwargs)
+    bound.apply_defaults()
+    return bound.args[len(lead) :]
+
+
+class VmapInfo(NamedTuple):
+    """What a `vmap` static method is told of the vmap around it."""
+
+    batch_size: int
+    randomness: str
+
+
+def _level_of(args: tuple) -> Any:
+    """The innermost vmap along which a tensor among the arguments varies."""
+    for level in reversed(MODE.levels):
+        for x in args:
+            if _is_tensor(x) and any(axis[0] == level.number for axis in x._layout.batch):
+                return level
+    return None
+
+
+def _runs_as_it_is(owner: Any) -> bool:
+    """Whether forward and backward may run on tensors that vary; RuntimeError where the class says
+    nothing, or both.
+    """
+    name = owner.__name__
+    own = owner.vmap is not Function.vmap
+    if owner.generate_vmap_rule and own:
+        raise RuntimeError(
+            f"You tried to vmap over {name}, but it has both generate_vmap_rule=True and an "
+            "overriden vmap staticmethod. Please set generate_vmap_rule=False or delete the "
+            "overriden vmap staticmethod to avoid ambiguity."
+        )
+    if not owner.generate_vmap_rule and not own:
+        raise RuntimeError(
+            f"You tried to vmap over {name}, but it does not have vmap support. Please override "
+            "and implement the vmap staticmethod or set generate_vmap_rule=True."
+        )
+    return not own
 
 
 def _attach(
@@ -240,10 +352,14 @@ def _attach(
         dirty = any(tensor is x for x in context._dirty)
         if any(tensor is x for x in args) and not dirty:
             tensor = outputs[k] = tensor.detach()
-        elif dirty and tensor.requires_grad and tensor.grad_fn is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            numbers[id(tensor)] = number
+        elif dirty:
+            if tensor.requires_grad and tensor.grad_fn is None:
+                raise RuntimeError(
+                    "a leaf Variable that requires grad is being used in an in-place operation."
+                )
+            tensor._storage.rebased += 1
+            tensor._attached = tensor._storage.rebased
         tensor._grad_fn, tensor._output_nr, tensor._requires_grad = function, number, True
     context._function = ref(function)
     context._saved = [

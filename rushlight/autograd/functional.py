@@ -1,8 +1,8 @@
 """Jacobians, Hessians and their products with vectors, as `torch.autograd.functional`.
 
 In: a function of tensors and the point. Out: tensors, nested in tuples as inputs and outputs are.
-Invariant: everything is made of backward walks: a product from the right (`jvp`, `hvp`) is the
-gradient of a product from the left.
+Invariant: everything but `jacobian(strategy="forward-mode")` is made of backward walks: a product
+from the right (`jvp`, `hvp`) is the gradient of a product from the left.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ops.registry import TABLE
+from .forward import push
 from .modes import enable_grad
-from .tape import TAPE_HOOKS
+from .tape import TAPE_HOOKS, SourceGradFn
 from .walk import grad
 
 Function = Callable[..., Any]
@@ -150,38 +151,108 @@ def jacobian(
     """d outputs / d inputs: tensors of the output's shape followed by the input's, as
     `torch.autograd.functional.jacobian`.
 
-    With several inputs and outputs a tuple (outputs) of tuples (inputs).
+    With several inputs and outputs a tuple (outputs) of tuples (inputs). vectorize: all rows in one
+    walk (or, with strategy="forward-mode", all columns in one push), which `vmap` maps over a
+    basis. RuntimeError for vectorize with strict; NotImplementedError for forward mode without
+    vectorize.
 
     >>> import rushlight as rl
     >>> rl.autograd.functional.jacobian(lambda x: x * x, rl.tensor([1., 2.]))
     tensor([[2., 0.],
             [0., 4.]])
     """
+    _check_strategy("jacobian", strategy, "strategy", vectorize, strict)
+    forward_mode = strategy == "forward-mode"
+    if forward_mode and create_graph:
+        raise NotImplementedError(
+            "torch.autograd.functional.jacobian: `create_graph=True` is not implemented for "
+            "`strategy='forward-mode'`: use func.jacfwd, which is differentiable"
+        )
     with enable_grad():
         several, listed = _listed(inputs, "inputs")
         leaves = _leaves(listed, create_graph)
+        if forward_mode:
+            leaves = [SourceGradFn.alias(x.detach()) for x in leaves]
         out_several, outputs = _listed(func(*leaves), "outputs of the user-provided function")
-        blocks = [_block(out, leaves, create_graph, strict) for out in outputs]
+        if forward_mode:
+            blocks = _columns(outputs, leaves)
+        else:
+            rows = _mapped_rows if vectorize else _rows
+            blocks = [_block(out, leaves, rows, create_graph, strict) for out in outputs]
     return _shaped(
         [_shaped(_finished(block, create_graph), several) for block in blocks], out_several
     )
 
 
-def _block(output: Any, leaves: list, create_graph: bool, strict: bool) -> list:
-    """The Jacobians of one output, one backward walk for each of its elements."""
-    flat = output.reshape(-1)
-    count = output._layout.numel
-    rows = [_gradients([flat[k]], leaves, None, create_graph, strict) for k in range(count)]
+def _check_strategy(name: str, strategy: str, option: str, vectorize: bool, strict: bool) -> None:
+    """What cannot be asked for together."""
+    place = f"torch.autograd.functional.{name}"
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            f"{place}: Expected {option} to be either 'forward-mode' or 'reverse-mode', but got "
+            f"{strategy!r}. Hint: if your function has more outputs than inputs, 'forward-mode' "
+            "tends to be faster."
+        )
+    if strict and (vectorize or strategy == "forward-mode"):
+        raise RuntimeError(
+            f"{place}: `strict=True` and `vectorize=True` are not supported together. Please "
+            "either set `strict=False` or `vectorize=False`."
+        )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            f"{place}: `vectorize=False` and `{option}='forward-mode'` are not supported together: "
+            "set `vectorize=True`"
+        )
+
+
+def _block(output: Any, leaves: list, rows: Callable, create_graph: bool, strict: bool) -> list:
+    """The Jacobians of one output."""
     shape = tuple(output.shape)
-    if not rows:
+    if not output._layout.numel:
         return [
             TAPE_HOOKS.zeros(x._layout).expand((0, *x.shape)).reshape((*shape, *x.shape))
             for x in leaves
         ]
-    return [
-        TABLE["stack"]([row[at] for row in rows], 0).reshape((*shape, *x.shape))
-        for at, x in enumerate(leaves)
-    ]
+    found = rows(output, leaves, create_graph, strict)
+    return [row.reshape((*shape, *x.shape)) for row, x in zip(found, leaves)]
+
+
+def _rows(output: Any, leaves: list, create_graph: bool, strict: bool) -> list:
+    """The gradients of each element of an output, one backward walk for each."""
+    flat = output.reshape(-1)
+    count = output._layout.numel
+    rows = [_gradients([flat[k]], leaves, None, create_graph, strict) for k in range(count)]
+    return [TABLE["stack"](list(each), 0) for each in zip(*rows)]
+
+
+def _mapped_rows(output: Any, leaves: list, create_graph: bool, strict: bool) -> list:
+    """The same in one backward walk."""
+    mapped = TAPE_HOOKS.vmap(
+        lambda weight: tuple(_gradients([output], leaves, [weight], create_graph, strict))
+    )
+    return list(mapped(_basis(output)))
+
+
+def _basis(x: Any) -> Any:
+    """One tensor of x's shape for each of its elements, one there and zero elsewhere."""
+    count = x._layout.numel
+    return x.detach().new_ones(count).diag().reshape((count, *x.shape))
+
+
+def _columns(outputs: list, sources: list) -> list[list]:
+    """For each output its Jacobians, by pushing a basis of each input."""
+    columns = []
+    for x in sources:
+
+        def pushed(tangent: Any, source: Any = x) -> tuple:
+            found = push(outputs, {source._grad_fn: [tangent]}, False)
+            return tuple(
+                TAPE_HOOKS.zeros(out._layout) if t is None else t for t, out in zip(found, outputs)
+            )
+
+        made = TAPE_HOOKS.vmap(pushed, out_dims=-1)(_basis(x))
+        columns.append([each.reshape((*out.shape, *x.shape)) for each, out in zip(made, outputs)])
+    return [list(block) for block in zip(*columns)]
 
 
 def _scalar(func: Function) -> Function:
@@ -216,15 +287,19 @@ def hessian(
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    several, _ = _listed(inputs, "inputs")
+    several, listed = _listed(inputs, "inputs")
+    _check_strategy(
+        "hessian", outer_jacobian_strategy, "outer_jacobian_strategy", vectorize, strict
+    )
     scalar = _scalar(func)
 
     def gradient(*point: Any) -> Any:
         _, found = vjp(scalar, point, create_graph=True, strict=strict)
         return found
 
-    _, listed = _listed(inputs, "inputs")
-    made = jacobian(gradient, tuple(listed), create_graph=create_graph, strict=strict)
+    made = jacobian(
+        gradient, tuple(listed), create_graph, strict, vectorize, outer_jacobian_strategy
+    )
     return made if several else made[0][0]
 
 

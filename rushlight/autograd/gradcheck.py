@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.registry import TABLE
+from .forward import push, pushing, sources
+from .tape import TAPE_HOOKS
 from .walk import grad
 
 
@@ -56,16 +59,20 @@ def gradcheck(
     >>> rl.autograd.gradcheck(lambda x: (x * x).exp(), (x,))
     True
     """
-    _refuse(
-        check_batched_grad or check_batched_forward_grad, "batched gradients (check_batched_grad)"
-    )
-    _refuse(check_forward_ad, "forward-mode derivatives (check_forward_ad)")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise ValueError(
+            "Setting check_batched_forward_grad=True requires check_forward_ad to be True"
+        )
     point = _listed(inputs)
     try:
         _check_inputs(point)
         check = _Check(func, point, eps, atol, rtol, nondet_tol, check_grad_dtypes)
         if check_backward_ad:
             check.run(fast_mode)
+        if check_batched_grad:
+            check.batched_rows()
+        if check_forward_ad:
+            check.forward(check_batched_forward_grad)
     except (GradcheckError, ValueError) as error:
         if raise_exception or isinstance(error, ValueError):
             raise
@@ -100,7 +107,6 @@ def gradgradcheck(
     >>> rl.autograd.gradgradcheck(lambda x: x**3, (x,))
     True
     """
-    _refuse(check_fwd_over_rev, "forward-mode derivatives (check_fwd_over_rev)")
     point = _listed(inputs)
     weights = _listed(grad_outputs)
     if grad_outputs is None:
@@ -126,16 +132,10 @@ def gradgradcheck(
         nondet_tol=nondet_tol,
         check_grad_dtypes=check_grad_dtypes,
         check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
         check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode,
     )
-
-
-def _refuse(asked: bool, what: str) -> None:
-    if asked:
-        raise NotImplementedError(
-            f"gradcheck: {what} are not supported; leave the argument at False"
-        )
 
 
 # --- tensors as vectors of real numbers -----------------------------------------------------------
@@ -305,6 +305,68 @@ class _Check:
             direction = _unit(generator, _numbers(self.point[place]).size)
             measured = np.asarray(np.dot(self.slope(number, place, direction), weight))
             self.compare(number, place, np.asarray(np.dot(rows[at], direction)), measured)
+
+    def forward(self, batched: bool) -> None:
+        """The tangents of all outputs along every direction of every input, as measured; with
+        `batched` also those that vmap gives.
+        """
+        for place in self.places:
+            start = sources([self.point[place]])
+            arguments = [start.tensors[0] if k == place else x for k, x in enumerate(self.point)]
+            with start, pushing():
+                outputs = _listed(self.func(*arguments))
+            size = _numbers(self.point[place]).size
+            units = [_with_numbers(self.point[place].detach(), unit) for unit in np.eye(size)]
+
+            def tangents(unit: Any, outputs: list = outputs, source: Any = start) -> tuple:
+                found = push(outputs, {source.entries[0]: [unit]}, False)
+                return tuple(
+                    TAPE_HOOKS.zeros(x._layout) if t is None else t for t, x in zip(found, outputs)
+                )
+
+            columns = list(zip(*map(tangents, units)))
+            for number, column in enumerate(columns):
+                pushed = np.array([_numbers(t) for t in column])
+                measured = np.array([self.slope(number, place, unit) for unit in np.eye(size)])
+                self.compare(number, place, pushed, measured)
+            if batched and units:
+                mapped = TAPE_HOOKS.vmap(tangents)(TABLE["stack"](units, 0))
+                self.agree(mapped, columns, "forward")
+
+    def batched_rows(self) -> None:
+        """The gradients for several cotangents at once, by vmap, as one after the other."""
+        for output in _differentiable(self.func(*self.point)):
+            generator = np.random.default_rng(1)
+            weights = [
+                _with_numbers(output.detach(), generator.standard_normal(_numbers(output).size))
+                for _ in range(2)
+            ]
+            each = [
+                grad([output], self.leaves(), w, retain_graph=True, materialize_grads=True)
+                for w in weights
+            ]
+            stacked = TABLE["stack"](weights, 0)
+            mapped = grad(
+                [output],
+                self.leaves(),
+                stacked,
+                retain_graph=True,
+                is_grads_batched=True,
+                materialize_grads=True,
+            )
+            self.agree(mapped, list(zip(*each)), "backward")
+
+    def agree(self, mapped: Any, each: list, mode: str) -> None:
+        """vmap gave what a loop gave."""
+        for number, (many, ones) in enumerate(zip(mapped, each)):
+            wanted = np.array([_numbers(x) for x in ones])
+            found = _numbers(many).reshape(wanted.shape)
+            if not np.allclose(found, wanted, rtol=self.rtol, atol=self.atol):
+                raise GradcheckError(
+                    f"While attempting to test batched {mode}-mode derivatives, number {number} "
+                    "does not agree with what a loop over the batch gives:\n"
+                    f"vmap:{found}\nloop:{wanted}\n"
+                )
 
     def compare(self, number: int, place: int, taped: np.ndarray, measured: np.ndarray) -> None:
         if not np.allclose(taped, measured, rtol=self.rtol, atol=self.atol):

@@ -13,8 +13,11 @@ class _Mode(threading.local):
 
     grad = True
     inference = False
-    anomaly = False
     saved_hooks: tuple = ()
+    hooks_refused: str | None = None  # why saved-tensor hooks cannot be set now
+    walk: Any = None  # the backward walk that is going on
+    levels: tuple = ()  # the vmaps that are being run, outermost first (tensor/batching.py)
+    forward = 0  # how many forward-mode derivatives are being taken (autograd/forward.py)
 
 
 MODE = _Mode()

@@ -17,8 +17,18 @@ from ..base.layout import Layout
 from ..ops.registry import STATIC, TABLE, VALUES, Op, Rule
 from .modes import MODE
 
-_sequence = itertools.count().__next__
+next_sequence = itertools.count(1).__next__
 _PLAIN = frozenset({int, float, bool, complex})
+
+
+class Anomaly:
+    """Whether entries remember where they were made and walks look for NaN, as
+    `torch.autograd.detect_anomaly` (autograd/anomaly_mode.py); for the whole process.
+    """
+
+    on = False
+    check_nan = True
+    trace: Callable  # the user's stack as text
 
 
 class Edge:
@@ -45,10 +55,12 @@ class GradFn:
     def __init__(self, edges: list[Edge | None], layouts: tuple[Layout, ...]) -> None:
         self.edges = edges
         self.layouts = layouts
-        self.sequence = _sequence()
+        self.sequence = next_sequence()
         self._hooks: dict | None = None
         self._prehooks: dict | None = None
         self._metadata: dict | None = None
+        if Anomaly.on:
+            self._metadata = {"traceback_": Anomaly.trace()}
 
     def name(self) -> str:
         """PyTorch's name of the function, such as AddBackward0."""
@@ -69,6 +81,14 @@ class GradFn:
         if self._metadata is None:
             self._metadata = {}
         return self._metadata
+
+    def push(self, tangents: list, create_graph: bool) -> Sequence:
+        """The tangents of the outputs from those of the edges (None for zero): `apply`
+        transposed.
+        """
+        from .forward import transposed
+
+        return transposed(self, tangents, create_graph)
 
     def register_hook(self, hook: Callable) -> Any:
         """hook(grad_inputs, grad_outputs), called after the function; may return new
@@ -128,30 +148,112 @@ class AccumulateGrad(GradFn):
         return ()
 
 
+class SourceGradFn(GradFn):
+    """Where a transform starts: an alias of its input, with a place of its own on the tape."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "AliasBackward0"
+
+    def apply(self, grads: list) -> Sequence:
+        return grads
+
+    @staticmethod
+    def alias(tensor: Any) -> Any:
+        """The tensor again, as the output of a source of its own."""
+        edge = gradient_edge(tensor) if tensor.requires_grad else None
+        made = tensor.detach()
+        made._grad_fn = SourceGradFn([edge], (tensor._layout,))
+        made._requires_grad = True
+        return made
+
+
 class SavedTensor:
     """A value kept for backward: the tensor (or, for an output, its storage) and the version it
     had.
     """
 
-    __slots__ = ("function", "layout", "number", "packed", "storage", "tensor", "version")
+    __slots__ = (
+        "function",
+        "is_output",
+        "layout",
+        "number",
+        "packed",
+        "storage",
+        "tensor",
+        "version",
+    )
 
     def __init__(self, tensor: Any, output_of: GradFn | None = None, number: int = 0) -> None:
-        self.packed = None
+        self.packed: tuple[Callable, Any] | None = None
         self.storage = tensor._storage
         self.version = tensor._version
         self.layout = tensor._layout
         self.number = number
+        self.is_output = output_of is not None
         # an output's own entry is the one that holds this: naming it here would be a cycle
         self.function = tensor._grad_fn if output_of is None else None
         self.tensor = tensor if output_of is None else None
         if MODE.saved_hooks:
-            self.packed = (MODE.saved_hooks[-1][1], MODE.saved_hooks[-1][0](tensor))
-            self.storage = self.tensor = None
+            self._pack(tensor, *MODE.saved_hooks[-1])
+
+    def register_hooks(self, pack: Callable, unpack: Callable) -> None:
+        """Keep what `pack` makes of the value instead of the value."""
+        if self.packed is not None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: "
+                "only one pair of hooks is allowed at a time."
+            )
+        kept = self.tensor
+        self._pack(
+            TAPE_HOOKS.alias(self.storage, self.layout) if kept is None else kept, pack, unpack
+        )
+
+    def _pack(self, tensor: Any, pack: Callable, unpack: Callable) -> None:
+        if self.tensor is not None and tensor.requires_grad:
+            edge = gradient_edge(tensor)  # its place on the tape, which the packed value has not
+            self.function, self.number = edge.function, edge.number
+        before, version = MODE.grad, tensor._version
+        MODE.grad = False
+        try:
+            self.packed = (unpack, pack(tensor.detach()))
+        finally:
+            MODE.grad = before
+        if tensor._version != version:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors passed as input "
+                "to pack hook can not be modified in-place."
+            )
+        self.storage = self.tensor = None
+
+    def _unpacked(self, owner: GradFn | None, maker: Callable) -> Any:
+        """What the unpack hook gives, on the place that the saved tensor had on the tape."""
+        before = MODE.grad
+        MODE.grad = False
+        unpack, held = self.packed  # type: ignore[misc]
+        try:
+            made = unpack(held)
+        finally:
+            MODE.grad = before
+        if not hasattr(made, "_layout"):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(made).__name__}"
+            )
+        if owner is None:
+            return made
+        if isinstance(owner, AccumulateGrad):
+            leaf = TAPE_HOOKS.alias(made._storage, made._layout)
+            leaf._requires_grad = True
+            leaf._set_accumulator(owner)
+            return leaf
+        return maker(made._storage, made._layout, owner, self.number)
 
     def unpack(self, owner: GradFn, maker: Callable) -> Any:
         """The tensor, on the tape as it was; RuntimeError where it was overwritten since."""
         if self.packed is not None:
-            return self.packed[0](self.packed[1])
+            return self._unpacked(owner if self.is_output else self.function, maker)
         if self.tensor is not None:
             tensor = self.tensor
             if tensor._version != self.version:
@@ -235,8 +337,9 @@ class OpGradFn(GradFn):
     ) -> None:
         self.edges = edges
         self.layouts = layouts
-        self.sequence = _sequence()
-        self._hooks = self._prehooks = self._metadata = None
+        self.sequence = next_sequence()
+        self._hooks = self._prehooks = None
+        self._metadata = {"traceback_": Anomaly.trace()} if Anomaly.on else None
         self.row = row
         self.plan = plan
         self.slots = slots  # for each parameter: None, an edge index, or a list of edge indices
@@ -279,6 +382,28 @@ class OpGradFn(GradFn):
                     results[slot] = fit(grad, self.args[place])
         return results
 
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_x`: what was kept of the operand x (`self` for the first, `result` for the
+        output); `_raw_saved_x`: its SavedTensor.
+        """
+        _, found, parameter = name.partition("_saved_")
+        if not found:
+            raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+        if self.args is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved "
+                f"tensors after they have already been freed): {self.name()} has been used. "
+                "Specify retain_graph=True if you need to."
+            )
+        if parameter in ("result", "out") and self.outputs:
+            value: Any = self.outputs[0]
+        else:
+            place = self.row._by_name.get({"self": "input"}.get(parameter, parameter))
+            value = None if place is None else self.args[place]
+            if place is None or isinstance(value, Layout):
+                raise AttributeError(f"'{self.name()}' did not save '{parameter}'")
+        return value if name[:2] == "_r" else _restore(value, self, TAPE_HOOKS.make_tensor)
+
     def _argument(self, name: str, grads: list, maker: Callable) -> Any:
         """What a rule asked for by the name of its parameter."""
         if name == "g":
@@ -304,8 +429,12 @@ class TAPE_HOOKS:
     """What the tape needs of the tensor layer above it, filled in by tensor/dispatch.py."""
 
     make_tensor: Callable
+    alias: Callable
     zeros: Callable
     ones: Callable
+    leave: Callable
+    vmap: Callable
+    map_function: Callable
 
 
 def _is_saved(value: Any) -> bool:

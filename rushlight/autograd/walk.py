@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ops.registry import TABLE
 from .modes import MODE
-from .tape import TAPE_HOOKS, AccumulateGrad, GradFn, fit_to, gradient_edge
+from .tape import TAPE_HOOKS, AccumulateGrad, Anomaly, Edge, GradFn, fit_to, gradient_edge
 
 
 def backward(
@@ -61,23 +61,14 @@ def grad(
     """
     outputs, inputs = _listed(outputs), _listed(inputs)
     if is_grads_batched:
-        rows = _listed(grad_outputs)
-        each = [
-            grad(
-                outputs,
-                inputs,
-                [g[k] for g in rows],
-                True,
-                create_graph,
-                allow_unused=allow_unused,
-                materialize_grads=materialize_grads,
-            )
-            for k in range(rows[0].shape[0])
-        ]
-        return tuple(None if g[0] is None else TABLE["stack"](list(g), 0) for g in zip(*each))
+        return _batched(
+            outputs, inputs, _listed(grad_outputs), create_graph, allow_unused, materialize_grads
+        )
     for x in inputs:
-        if not x.requires_grad:
+        if not _is_edge(x) and not x.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
+    if MODE.forward:  # tangents may have to be pushed along this very walk
+        create_graph = retain_graph = True
     keep = create_graph if retain_graph is None else retain_graph
     if allow_unused is None:
         allow_unused = materialize_grads
@@ -90,14 +81,64 @@ def grad(
                 "One of the differentiated Tensors appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
-        results.append(TAPE_HOOKS.zeros(x._layout) if g is None and materialize_grads else g)
+        results.append(TAPE_HOOKS.zeros(_layout_of(x)) if g is None and materialize_grads else g)
     return tuple(results)
+
+
+def _batched(
+    outputs: list,
+    inputs: list,
+    rows: list,
+    create_graph: bool,
+    allow_unused: bool | None,
+    materialize_grads: bool,
+) -> tuple:
+    """The gradients for every row of a batch of cotangents, in one walk."""
+    missing: list[bool] = []
+
+    def one(*weights: Any) -> tuple:
+        found = grad(
+            outputs,
+            inputs,
+            list(weights),
+            True,
+            create_graph,
+            allow_unused=allow_unused,
+            materialize_grads=materialize_grads,
+        )
+        missing.extend(g is None for g in found)
+        return tuple(g for g in found if g is not None)
+
+    given = tuple(0 if g is not None else None for g in rows)
+    made = iter(TAPE_HOOKS.vmap(one, in_dims=given)(*rows))
+    return tuple(None if lost else next(made) for lost in missing)
 
 
 def _listed(value: Any) -> list:
     if value is None:
         return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    several = isinstance(value, (list, tuple)) and not hasattr(value, "node")  # a GradientEdge
+    return list(value) if several else [value]
+
+
+def _is_edge(x: Any) -> bool:
+    """Whether a GradientEdge stands for a tensor."""
+    return isinstance(x, tuple)
+
+
+def _edge_of(x: Any) -> Edge:
+    return Edge(x.node, x.output_nr) if _is_edge(x) else gradient_edge(x)
+
+
+def _layout_of(x: Any) -> Any:
+    return x.node.layouts[x.output_nr] if _is_edge(x) else x._layout
+
+
+def _watched(function: GradFn, grads: list) -> Sequence:
+    """apply, with the forward line where it fails or makes NaN."""
+    from .anomaly_mode import watched
+
+    return watched(function, grads)
 
 
 def _start(tensors: list, grads: list, create_graph: bool) -> list:
@@ -109,25 +150,26 @@ def _start(tensors: list, grads: list, create_graph: bool) -> list:
         raise RuntimeError(f"got {len(tensors)} tensors and {len(grads)} gradients")
     roots = []
     for k, (tensor, g) in enumerate(zip(tensors, grads)):
-        if not tensor.requires_grad:
+        if not _is_edge(tensor) and not tensor.requires_grad:
             raise RuntimeError(
                 f"element {k} of tensors does not require grad and does not have a grad_fn"
             )
+        layout = _layout_of(tensor)
         if g is None:
-            if tensor._layout.numel != 1:
+            if layout.numel != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            if not tensor._layout.dtype.is_floating_point:
+            if not layout.dtype.is_floating_point:
                 raise RuntimeError(
                     "grad can be implicitly created only for real scalar outputs but got "
-                    f"{tensor._layout.dtype}"
+                    f"{layout.dtype}"
                 )
-            g = TAPE_HOOKS.ones(tensor._layout)
-        elif g._layout.shape != tensor._layout.shape:
+            g = TAPE_HOOKS.ones(layout)
+        elif g._layout.shape != layout.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{k}] has a shape of {g._layout.shape} and "
-                f"output[{k}] has a shape of {tensor._layout.shape}."
+                f"output[{k}] has a shape of {layout.shape}."
             )
-        roots.append((gradient_edge(tensor), g))
+        roots.append((_edge_of(tensor), g))
     return roots
 
 
@@ -145,9 +187,11 @@ class _Walk:
         self.wanted: dict[GradFn, list[int]] = {}
         self.inputs = inputs
         self.accumulate = accumulate
-        self.edges = [gradient_edge(x) for x in inputs] if inputs is not None else []
+        self.edges = [_edge_of(x) for x in inputs] if inputs is not None else []
         for edge in self.edges:
             self.wanted.setdefault(edge.function, []).append(edge.number)
+        self.roots = [edge.function for edge, _ in roots]
+        self.reached: set[GradFn] | None = None
         self.needed = (
             self._reaching([edge.function for edge, _ in roots]) if inputs is not None else None
         )
@@ -174,6 +218,20 @@ class _Walk:
                 needed.add(function)
         return needed
 
+    def will_run(self, function: GradFn) -> bool:
+        """Whether gradients reach a tape entry in this walk."""
+        if self.needed is not None:
+            return function in self.needed
+        if self.reached is None:
+            self.reached = set(self.roots)
+            stack = list(self.roots)
+            while stack:
+                for edge in stack.pop().edges:
+                    if edge is not None and edge.function not in self.reached:
+                        self.reached.add(edge.function)
+                        stack.append(edge.function)
+        return function in self.reached
+
     def _send(self, edge: Any, g: Any) -> None:
         """Add a gradient to what waits at an edge."""
         function = edge.function
@@ -183,18 +241,20 @@ class _Walk:
         if waiting is None:
             waiting = self.pending[function] = [None] * len(function.layouts)
             heapq.heappush(self.heap, (-function.sequence, len(self.pending), function))
+        if g._layout.batch:
+            g = TAPE_HOOKS.leave(g, function)
         g = fit_to(g, function.layouts[edge.number])
         have = waiting[edge.number]
         waiting[edge.number] = g if have is None else TABLE["add"](have, g)
 
     def run(self) -> list:
-        before = MODE.grad
-        MODE.grad = self.create_graph
+        before, outer = MODE.grad, MODE.walk
+        MODE.grad, MODE.walk = self.create_graph, self
         try:
             while self.heap:
                 self._step(heapq.heappop(self.heap)[2])
         finally:
-            MODE.grad = before
+            MODE.grad, MODE.walk = before, outer
         if self.accumulate and self.inputs is not None:
             for x, edge in zip(self.inputs, self.edges):
                 g = self.captured.pop((id(edge.function), edge.number), None)
@@ -218,7 +278,10 @@ class _Walk:
             e is not None and e.function in self.needed for e in function.edges
         ):
             return
-        results = function.apply(grads)
+        if Anomaly.on:
+            results = _watched(function, grads)
+        else:
+            results = function.apply(grads)
         if function._hooks:
             for hook in list(function._hooks.values()):
                 changed = hook(tuple(results), tuple(grads))

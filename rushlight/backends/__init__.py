@@ -9,9 +9,23 @@ from typing import NamedTuple
 
 from rushlight.base.settings import SETTINGS, SWITCHES
 
-from . import cpu
+from . import cpu, cuda, cudnn, mkl, mkldnn, mps, nnpack, openmp, opt_einsum
 
-__all__ = ["SwitchState", "cpu", "switches"]
+__all__ = [
+    "SwitchState",
+    "cpu",
+    "cuda",
+    "cudnn",
+    "mkl",
+    "mkldnn",
+    "mps",
+    "nnpack",
+    "openmp",
+    "opt_einsum",
+    "switches",
+]
+
+fp32_precision = "none"
 
 
 class SwitchState(NamedTuple):

@@ -70,9 +70,37 @@ class device:
             else f"device(type='{self.type}', index={self.index})"
         )
 
+    def __enter__(self) -> device:
+        """What is created inside is on this device unless it says otherwise."""
+        DEFAULT.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        DEFAULT.pop()
+
     def __reduce__(self) -> tuple[object, ...]:
         return device, (self.type, self.index)
 
 
 CPU = device("cpu")
 META = device("meta")
+# Where tensors are created that name no device: the last one. The first is `set_default_device`'s,
+# the others are those of `with device(...)`.
+DEFAULT = [CPU]
+
+
+def get_default_device() -> device:
+    """Where a new tensor is that names no device, as `torch.get_default_device`."""
+    return DEFAULT[-1]
+
+
+def set_default_device(where: device | str | None) -> None:
+    """Create tensors on that device unless they name one; None means the CPU.
+
+    >>> import rushlight as rl
+    >>> with rl.device("meta"):
+    ...     x = rl.zeros(2, 3)
+    >>> x.device
+    device(type='meta')
+    """
+    DEFAULT[0] = CPU if where is None else device(where)

@@ -158,6 +158,8 @@ class iinfo:
     """Limits of an integer dtype, as `torch.iinfo`: bits, min, max, dtype."""
 
     def __init__(self, type: dtype) -> None:
+        if type.kind == "bool":
+            raise TypeError("torch.bool is not supported by torch.iinfo")
         if type.kind != "int":
             raise TypeError(
                 f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
@@ -171,9 +173,7 @@ class iinfo:
         )
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min:.5e}, max={self.max:.5e}, dtype={self.dtype})".replace(
-            ".00000", ""
-        )
+        return f"iinfo(min={float(self.min):g}, max={float(self.max):g}, dtype={self.dtype})"
 
 
 # bits of the mantissa and exponent: all other limits follow

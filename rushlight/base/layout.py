@@ -1,8 +1,8 @@
 """Shapes and strides: `Size`, and the interned `Layout` that every tensor carries.
 
 In: tuples of ints. Out: immutable objects. Invariant: two tensors with equal shape, strides,
-offset, dtype and device hold the very same Layout object, so comparing and hashing one costs
-nothing (the recording path lives on that).
+offset, dtype, device and batch axes hold the very same Layout object, so comparing and hashing one
+costs nothing (the recording path lives on that).
 """
 
 from __future__ import annotations
@@ -48,13 +48,29 @@ class Size(tuple[int, ...]):
         return Size, (tuple(self),)
 
 
+BatchAxis = tuple[int, int, int]  # a vmap's level, the extent, the stride
+
+
 class Layout:
     """Shape, strides, offset (in elements), dtype and device of a tensor.
 
-    Make one with `layout_of` only.
+    Make one with `layout_of` or `with_batch` only. `batch` are the axes that vmap hides, as (level,
+    extent, stride) by rising level; all else speaks of one example. `whole` is the layout in which
+    they are ordinary dimensions, in front.
     """
 
-    __slots__ = ("contiguous", "device", "dtype", "ndim", "numel", "offset", "shape", "strides")
+    __slots__ = (
+        "batch",
+        "contiguous",
+        "device",
+        "dtype",
+        "ndim",
+        "numel",
+        "offset",
+        "shape",
+        "strides",
+        "whole",
+    )
 
     contiguous: bool
     ndim: int
@@ -64,26 +80,20 @@ class Layout:
     offset: int
     dtype: dtype
     device: device
+    batch: tuple[BatchAxis, ...]
+    whole: Layout
 
     def __repr__(self) -> str:
         strides = "" if self.contiguous else f" strides {list(self.strides)}"
         where = f" at {self.offset}" if self.offset else ""
-        return f"{self.dtype.name}{list(self.shape)}{strides}{where}"
+        each = "".join(f" of each of {extent}" for _, extent, _ in self.batch)
+        return f"{self.dtype.name}{list(self.shape)}{strides}{where}{each}"
 
     def dense(self) -> bool:
         """True where the elements fill [0, numel) of the storage, each once, in whatever order of
         dimensions.
         """
-        if self.offset:
-            return False
-        if self.contiguous:
-            return True
-        expected = 1
-        for stride, extent in sorted((st, n) for st, n in zip(self.strides, self.shape) if n != 1):
-            if stride != expected:
-                return False
-            expected *= extent
-        return True
+        return not self.offset and (self.contiguous or is_dense(self.shape, self.strides))
 
     def reach(self) -> int:
         """One more than the largest storage index that an element has; 0 for an empty tensor."""
@@ -113,11 +123,48 @@ def layout_of(
         found.ndim = len(found.shape)
         found.numel = prod(found.shape)
         found.contiguous = is_contiguous(found.shape, found.strides)
+        found.batch = ()
+        found.whole = found
         if len(_interned) > 200_000:
             # a program that makes ever-new shapes must not grow without bound
             _interned.clear()
         _interned[key] = found
     return found
+
+
+_batched: dict[tuple[Any, ...], Layout] = {}
+
+
+def with_batch(example: Layout, batch: Iterable[BatchAxis]) -> Layout:
+    """The one layout of examples like `example`, with these hidden axes (in place of those it
+    has).
+    """
+    axes = tuple(sorted(batch))
+    plain = (example.shape, example.strides, example.offset, example.dtype, example.device)
+    if not axes:
+        return layout_of(*plain)
+    key = (*plain, axes)
+    found = _batched.get(key)
+    if found is None:
+        found = Layout()
+        found.shape, found.strides, found.offset, found.dtype, found.device = plain
+        found.ndim, found.numel, found.contiguous = example.ndim, example.numel, example.contiguous
+        found.batch = axes
+        found.whole = layout_of(
+            (*(extent for _, extent, _ in axes), *example.shape),
+            (*(stride for _, _, stride in axes), *example.strides),
+            *plain[2:],
+        )
+        if len(_batched) > 200_000:
+            _batched.clear()
+        _batched[key] = found
+    return found
+
+
+def batch_seen_as(layout: Layout, type_: dtype) -> list[BatchAxis]:
+    """The batch axes of a layout, their strides counted in elements of another type."""
+    old, new = layout.dtype.itemsize, type_.itemsize
+    return [(level, extent, stride * old // new) for level, extent, stride in layout.batch]
 
 
 def contiguous_layout(shape: Iterable[int], dtype: dtype, device: device = CPU) -> Layout:
@@ -162,6 +209,34 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
             if stride != step:
                 return False
             step *= extent
+    return True
+
+
+def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Without gaps or overlaps, in whatever order of dimensions."""
+    expected = 1
+    for stride, extent in sorted((st, n) for st, n in zip(strides, shape) if n != 1):
+        if stride != expected:
+            return False
+        expected *= extent
+    return True
+
+
+def suggests_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether operations that know memory formats give their results channels-last (4-D) or
+    channels-last-3d (5-D) for such an operand: gaps do not matter, and the strides of dimensions of
+    length one tell the formats apart where the others do not (a row-major N x 1 x H x W has a
+    channel stride of H W, a channels-last one of 1).
+    """
+    if len(shape) not in (4, 5) or strides[1] == 0:
+        return False
+    least = 0
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+        if shape[axis] == 0 or strides[axis] < least:
+            return False
+        if axis == 0 and least == strides[1]:  # N x 1 x 1 x 1: as good as row-major
+            return False
+        least = strides[axis] * shape[axis]
     return True
 
 

@@ -91,7 +91,24 @@ def _absorb(result: dtype, lower: dtype, level: int) -> dtype:
         return result
     if lower.kind == "complex" and result.kind == "float":
         return result.to_complex() if result.itemsize >= 4 else dtypes.complex64
-    return lower
+    return promote_types(result, lower)  # which refuses what PyTorch refuses
+
+
+def require_fit(least: float, most: float, target: dtype) -> None:
+    """RuntimeError unless an integer dtype holds numbers from `least` to `most`, as PyTorch asks
+    of Python numbers: an unsigned one takes negatives that it could hold without their sign.
+    """
+    if target.kind != "int":
+        return
+    limits = dtypes.iinfo(target)
+    lowest = limits.min if target.is_signed else -limits.max
+    if not (lowest <= least and most <= limits.max):  # NaN fits nowhere
+        held = f"{target.name}_t" if target.name.startswith("uint") else target.name
+        out = most if lowest <= least else least
+        raise RuntimeError(
+            f"value cannot be converted to type {held} without overflow: {out} is outside "
+            f"[{limits.min}, {limits.max}]"
+        )
 
 
 def can_cast(source: dtype, target: dtype) -> bool:

@@ -51,6 +51,9 @@ SWITCHES: dict[str, Switch] = {
     "RUSHLIGHT_VERIFY": Switch(
         "verify", _flag, False, "verify every kernel against the rules of the kernel IR"
     ),
+    "RUSHLIGHT_BOUNDS": Switch(
+        "bounds", _flag, False, "check every access of a kernel against its buffer (slow)"
+    ),
     "RUSHLIGHT_LOG": Switch(
         "log", _topics, frozenset(), f"print to stderr: any of {', '.join(sorted(TOPICS))}"
     ),
@@ -71,6 +74,7 @@ class Settings:
     interpret: bool
     check: str
     verify: bool
+    bounds: bool
     log: frozenset[str]
     lines: bool
     num_threads: str

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
+from rushlight.base.settings import SETTINGS
+from rushlight.codegen.bounds import limits_argument, write_limits
 from rushlight.codegen.contraction_pack import PackEmitter, packed_view
 from rushlight.codegen.contraction_plan import (
     ITEM_BYTES,
@@ -31,7 +33,7 @@ from rushlight.codegen.contraction_tile import (
     Writer,
 )
 from rushlight.codegen.isa import Isa
-from rushlight.kernel.contraction import Contraction
+from rushlight.kernel.contraction import Contraction, touched
 
 __all__ = ["EmittedKernel", "emit", "suggested_parts", "tasks"]
 
@@ -82,7 +84,7 @@ def emit(spec: Contraction, isa: Isa, name: str) -> EmittedKernel:
             packs[column_edge] = f"{name}_pack{shape.columns}"
             emitter = PackEmitter(plan, shape, isa, declarations, pieces)
             texts.append(emitter.emit(packs[column_edge]))
-    driver = _Driver(plan, tiles, packs).emit(name)
+    driver = _Driver(spec, plan, tiles, packs).emit(name)
     text = "\n".join([*sorted(declarations), *pieces.values(), *texts, driver, ""])
     return EmittedKernel(text, name, plan.tasks, _panel_bytes(plan))
 
@@ -112,9 +114,13 @@ class _Driver:
     """Writes the function that walks from tasks to tiles."""
 
     def __init__(
-        self, plan: Plan, tiles: dict[tuple[bool, bool], str], packs: dict[bool, str]
+        self,
+        given: Contraction,
+        plan: Plan,
+        tiles: dict[tuple[bool, bool], str],
+        packs: dict[bool, str],
     ) -> None:
-        self.plan, self.tiles, self.packs = plan, tiles, packs
+        self.given, self.plan, self.tiles, self.packs = given, plan, tiles, packs
         self.writer = Writer(set())
         spec = plan.spec
         extras = [step for step in spec.epilogue if step.buffer is not None]
@@ -133,6 +139,8 @@ class _Driver:
             if self.packs:
                 writer.line(f"%panel = alloca i8, i64 {_panel_bytes(self.plan)}, align 64")
             bases = self._bases()
+            if SETTINGS.bounds:
+                self._limits(bases)
             number = writer.value("sub i64 %end, %begin")
             some = writer.value("icmp sgt i64 %end, %begin")
             writer.choose(some, [], lambda: self._tasks(number, bases), [])
@@ -148,6 +156,20 @@ class _Driver:
             pointer = self.writer.value(f"load ptr, ptr {place}, align 8")
             pointers.append(self.writer.move(pointer, offset * size))
         return pointers
+
+    def _limits(self, bases: list[str]) -> None:
+        """What each operand, and the panel, may be touched of: as the contraction was given, not
+        as it was planned.
+        """
+        ranges = []
+        for slot, base, offset, size in zip(
+            self.slots, bases, self.offsets, self.item_bytes, strict=True
+        ):
+            low, high = touched(self.given, slot)
+            ranges.append((base, (low - offset) * size, (high + 1 - offset) * size, slot))
+        if self.packs:
+            ranges.append(("%panel", 0, _panel_bytes(self.plan), len(self.slots)))
+        write_limits(self.writer, ranges)
 
     def _tasks(self, number: str, bases: list[str]) -> list[str]:
         def body(index: str, _: list[str]) -> list[str]:
@@ -274,7 +296,8 @@ class _Driver:
         arguments = ", ".join(f"ptr {pointer}" for pointer in pointers)
 
         def call(key: tuple[bool, bool]) -> None:
-            self.writer.line(f"call void @{self.tiles[key]}({arguments}, ptr %scalars, {flags})")
+            rest = f"ptr %scalars, {flags}{limits_argument()}"
+            self.writer.line(f"call void @{self.tiles[key]}({arguments}, {rest})")
 
         def by_column(row: bool) -> None:
             self._either(column_edge, lambda column: call((row, column)))
@@ -287,7 +310,8 @@ class _Driver:
         self._either(
             column_edge,
             lambda edge: self.writer.line(
-                f"call void @{self.packs[edge]}(ptr %panel, ptr {panel}, {steps})"
+                f"call void @{self.packs[edge]}(ptr %panel, ptr {panel}, {steps}"
+                f"{limits_argument()})"
             ),
         )
 

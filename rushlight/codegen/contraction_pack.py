@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
+from rushlight.codegen.bounds import checked, limits_argument
 from rushlight.codegen.contraction_plan import ITEM_BYTES, Loop, Plan
 from rushlight.codegen.contraction_tile import STORED, TileEmitter, TileShape, Writer
 from rushlight.codegen.isa import Isa
@@ -32,6 +33,7 @@ class PackEmitter(TileEmitter):
         dtype = self.dtypes[1]
         self.item = ITEM_BYTES[dtype]
         self.row = plan.tile.vectors * shape.lanes * self.item
+        self.panel = len(self.dtypes)  # as bounds.py counts operands
         self.element, self.run = STORED[dtype], f"<{shape.lanes} x {STORED[dtype]}>"
 
         # Steps of the innermost loop that are laid down together, side by side in each lane.
@@ -43,9 +45,13 @@ class PackEmitter(TileEmitter):
         # What loops over squares and elements need not be optimised: the pieces are.
         quick = "optnone " if self.plan.turned else ""
         head = (
-            f"define internal void @{name}(ptr %a, ptr %b, i64 %steps) {quick}noinline nounwind {{"
+            f"define internal void @{name}(ptr %a, ptr %b, i64 %steps{limits_argument()}) "
+            f"{quick}noinline nounwind {{"
         )
         return "\n".join([head, "entry:", *self.writer.lines, "  ret void", "}"])
+
+    def _checked(self, pointer: str, operand: int, size: int) -> str:
+        return checked(self.writer, pointer, operand, size)
 
     def _copy(self, level: int, pointers: list[str], name: str) -> None:
         """One loop of the sum: the target moves on by whole rows, the source by its stride."""
@@ -76,9 +82,7 @@ class PackEmitter(TileEmitter):
         for vector in range(self.shape.vectors):
             ahead = self._bytes(1, 0, vector)
             rows = [
-                self._raw_vector(
-                    self.writer.move(pointers[1], ahead + step * stride), self.dtypes[1], vector
-                )
+                self._raw_vector(self.writer.move(pointers[1], ahead + step * stride), 1, vector)
                 for step in range(self.group)
             ]
             self._put(self.writer, rows, self.writer.move(pointers[0], self.group * ahead))
@@ -86,6 +90,7 @@ class PackEmitter(TileEmitter):
     def _put(self, writer: Writer, rows: list[str], place: str) -> None:
         """Store a vector, or two interleaved element by element."""
         kind, value = self.run, rows[0]
+        place = checked(writer, place, self.panel, len(rows) * self.shape.lanes * self.item)
         if len(rows) == 2:
             lanes = self.shape.lanes
             order = ", ".join(f"i32 {i}, i32 {lanes + i}" for i in range(lanes))
@@ -142,7 +147,7 @@ class PackEmitter(TileEmitter):
             here = writer.value(f"add i64 {start}, {index}")
             target = writer.move(places[0], writer.value(f"mul i64 {here}, {self.row}"))
             source = writer.move(places[1], writer.value(f"mul i64 {here}, {stride}"))
-            writer.line(f"call void @{function}(ptr {target}, ptr {source})")
+            writer.line(f"call void @{function}(ptr {target}, ptr {source}{limits_argument()})")
             return []
 
         present = writer.value(f"icmp ne i64 {count}, 0")
@@ -153,7 +158,8 @@ class PackEmitter(TileEmitter):
         if name not in self.pieces:
             writer = Writer(self.writer.declarations)
             body(writer)
-            head = f"define internal void @{name}(ptr %a, ptr %b) noinline nounwind {{"
+            given = f"ptr %a, ptr %b{limits_argument()}"
+            head = f"define internal void @{name}({given}) noinline nounwind {{"
             self.pieces[name] = "\n".join([head, "entry:", *writer.lines, "  ret void", "}"])
         return name
 
@@ -169,11 +175,13 @@ class PackEmitter(TileEmitter):
         )
 
         def body(writer: Writer) -> None:
-            rows = [
-                writer.value(
-                    f"load {self.run}, ptr {writer.move('%b', lane * apart)}, align {self.item}"
-                )
+            sources = [
+                checked(writer, writer.move("%b", lane * apart), 1, lanes * self.item)
                 for lane in range(lanes)
+            ]
+            rows = [
+                writer.value(f"load {self.run}, ptr {source}, align {self.item}")
+                for source in sources
             ]
             # Merging rows i and i + lanes/2 element by element, log2(lanes) times, transposes.
             for _ in range(lanes.bit_length() - 1):
@@ -194,9 +202,10 @@ class PackEmitter(TileEmitter):
 
         def body(writer: Writer) -> None:
             for lane in range(number):
-                source = writer.move("%b", lane * apart)
+                size = self.group * self.item
+                source = checked(writer, writer.move("%b", lane * apart), 1, size)
                 value = writer.value(f"load {element}, ptr {source}, align {self.item}")
-                place = writer.move("%a", lane * self.group * self.item)
+                place = checked(writer, writer.move("%a", lane * size), self.panel, size)
                 writer.line(f"store {element} {value}, ptr {place}, align {self.item}")
 
         return self._piece(f"{stem}_gather{number}", body)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rushlight.codegen.bounds import checked, limits_argument
 from rushlight.codegen.contraction_plan import ITEM_BYTES, Plan, count
 from rushlight.codegen.isa import Isa
 from rushlight.kernel.contraction import STEPS, Step, extra_buffers
@@ -135,10 +136,14 @@ class TileShape:
     def vectors(self) -> int:
         return -(-self.columns // self.lanes)
 
+    def width(self, vector: int) -> int:
+        """How many lanes of a vector count."""
+        return min(self.lanes, self.columns - vector * self.lanes)
+
     def mask(self, vector: int) -> str | None:
         """The lane mask of a vector, or None where all its lanes count."""
-        left = self.columns - vector * self.lanes
-        if left >= self.lanes:
+        left = self.width(vector)
+        if left == self.lanes:
             return None
         lanes = ", ".join(f"i1 {'true' if lane < left else 'false'}" for lane in range(self.lanes))
         return f"<{self.lanes} x i1> <{lanes}>"
@@ -171,12 +176,17 @@ class TileEmitter:
         pointers = ["%a", "%b", "%c", *(f"%e{index}" for index in range(len(self.extras)))]
         signature = ", ".join(f"ptr {pointer}" for pointer in pointers)
         head = (
-            f"define internal void @{name}({signature}, ptr %scalars, {TILE_FLAGS}) "
-            f"noinline nounwind {{"
+            f"define internal void @{name}({signature}, ptr %scalars, {TILE_FLAGS}"
+            f"{limits_argument()}) noinline nounwind {{"
         )
         return "\n".join([head, "entry:", *writer.lines, "  ret void", "}"])
 
     # Addresses and values.
+
+    def _checked(self, pointer: str, operand: int, size: int) -> str:
+        """Where an access goes; see bounds.py."""
+        packed = operand == 1 and self.plan.packed
+        return checked(self.writer, pointer, len(self.dtypes) if packed else operand, size)
 
     def _bytes(self, operand: int, row: int, vector: int = 0) -> int:
         """Byte offset of a row and vector of the tile in an operand."""
@@ -187,12 +197,14 @@ class TileEmitter:
     def _load_vector(self, pointer: str, operand: int, vector: int) -> str:
         """One vector of an operand that runs along the vector axis, in the accumulator's dtype."""
         dtype = self.dtypes[operand]
-        value = self._raw_vector(pointer, dtype, vector)
+        value = self._raw_vector(pointer, operand, vector)
         return widen(self.writer, value, self.shape.lanes, dtype, self.spec.accumulator)
 
-    def _raw_vector(self, pointer: str, dtype: str, vector: int) -> str:
+    def _raw_vector(self, pointer: str, operand: int, vector: int) -> str:
         """One vector as it is stored; lanes past the edge are zero and not read."""
+        dtype = self.dtypes[operand]
         lanes, align = self.shape.lanes, ITEM_BYTES[dtype]
+        pointer = self._checked(pointer, operand, self.shape.width(vector) * align)
         stored = f"<{lanes} x {STORED[dtype]}>"
         mask = self.shape.mask(vector)
         if mask is None:
@@ -208,6 +220,7 @@ class TileEmitter:
         """One element of an operand in every lane."""
         dtype = self.dtypes[operand]
         align = ITEM_BYTES[dtype]
+        pointer = self._checked(pointer, operand, align)
         value = self.writer.value(f"load {STORED[dtype]}, ptr {pointer}, align {align}")
         return self._splat(widen(self.writer, value, 0, dtype, self.spec.accumulator))
 
@@ -232,6 +245,7 @@ class TileEmitter:
         """Two neighbours of the sum in every lane: one pair of A broadcast, `lanes` pairs of B."""
         lanes = self.shape.lanes
         kind = f"<{lanes} x i32>"
+        address = self._checked(address, operand, 4 * lanes if operand == 1 else 4)
         if operand == 1:
             value = self.writer.value(f"load {kind}, ptr {address}, align 2")
         else:
@@ -468,11 +482,12 @@ class TileEmitter:
         stored = f"<{lanes} x {STORED[dtype]}>"
         address = writer.move("%c", self._bytes(2, row, vector))
         align = ITEM_BYTES[dtype]
+        address = self._checked(address, 2, self.shape.width(vector) * align)
         mask = self.shape.mask(vector)
         if mask is None:
             writer.line(f"store {stored} {value}, ptr {address}, align {align}")
             return
-        if self.shape.columns - vector * lanes == 1:
+        if self.shape.width(vector) == 1:
             # LLVM 22 stores four bytes for one masked lane of a narrowed vector: say it plainly.
             one = writer.value(f"extractelement {stored} {value}, i64 0")
             writer.line(f"store {STORED[dtype]} {one}, ptr {address}, align {align}")

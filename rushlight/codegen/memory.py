@@ -3,7 +3,8 @@
 In: accesses of IR 2 with their dynamic parts and masks as registers. Out: lines. Invariants: an
 address is a chain of getelementptr, one for each enclosing loop that moves it, written where the
 loop's index is known and shared by all accesses that agree on it; a masked-off lane never touches
-memory; only the alignment of an element is assumed.
+memory; only the alignment of an element is assumed. Where `SETTINGS.bounds` asks for it, a lane
+that would leave its parameter's memory is masked off and reported.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rushlight.base.dtype import DTYPES
+from rushlight.base.settings import SETTINGS
 from rushlight.kernel.ir import Affine, Kernel, Load, Statement, Store
 from rushlight.kernel.primitives import COMBINES
 
 from . import analysis
 from . import emit as rows
+from .bounds import OUTSIDE
 from .builder import Builder, Number, suffix, type_text
 from .convert import from_storage, storage_dtype, to_storage
 
@@ -40,6 +43,8 @@ class Memory:
         self.lanes = 0
         self.mask: Number | None = None
         self._slots: dict[str, str] = {}
+        # parameter -> its number and its first and last element, where accesses are checked
+        self._limits: dict[str, tuple[int, str, str]] = {}
 
     # ------------------------------------------------------------------------------------ addresses
 
@@ -47,7 +52,16 @@ class Memory:
         """The parameters' pointers, at the start of the function."""
         for i, parameter in enumerate(self.kernel.parameters):
             place = self.builder.line(f"getelementptr ptr, ptr %buffers, i64 {i}")
-            self.pointers[parameter.name, ()] = self.builder.line(f"load ptr, ptr {place}")
+            first = self.builder.line(f"load ptr, ptr {place}")
+            self.pointers[parameter.name, ()] = first
+            if SETTINGS.bounds:
+                last = self._moved(parameter.name, first, parameter.size - 1)
+                self._limits[parameter.name] = i, first, last
+
+    def _moved(self, parameter: str, pointer: str, elements: int | str) -> str:
+        return self.builder.line(
+            f"getelementptr {self.elements[parameter]}, ptr {pointer}, i64 {elements}"
+        )
 
     def enter(self, index: str, text: str, body: Sequence[Statement]) -> None:
         """Begin a loop's iteration: advance the pointers of the accesses below by its index."""
@@ -169,10 +183,46 @@ class Memory:
         """Write `code` to the status word if `bad` holds, in any active lane: without a branch."""
         if bad.lanes and self.mask is not None:
             bad = bad & self.mask
+        self._write_status(bad, code)
+
+    def _write_status(self, bad: Number, code: int) -> None:
         place = self.builder.line(
             f"select {self.builder.any(bad).typed}, ptr %status, ptr {self._slot('waste')}"
         )
         self.builder.effect(f"store i64 {code}, ptr {place}")
+
+    def _within(
+        self, parameter: str, place: Number | str, lanes: int, active: Number | None
+    ) -> Number | None:
+        """The lanes that may touch memory: where accesses are checked, those of the active ones
+        that stay in the parameter's; others are reported.
+        """
+        if not self._limits:
+            return active
+        number, first, last = self._limits[parameter]
+        kind, pointers = ("ptr", place) if isinstance(place, str) else ("", place.text)
+        if lanes:
+            kind = f"<{lanes} x ptr>"
+            first, last = self._every(first, lanes), self._every(last, lanes)
+        if lanes and isinstance(place, str):  # neighbours
+            pointers = self.builder.line(
+                f"getelementptr {self.elements[parameter]}, ptr {place}, {self._steps(1).typed}"
+            )
+        begins = self.builder.line(f"icmp uge {kind} {pointers}, {first}")
+        ends = self.builder.line(f"icmp ule {kind} {pointers}, {last}")
+        inside = self.builder.number(begins, "bool", lanes) & self.builder.number(
+            ends, "bool", lanes
+        )
+        self._write_status(~inside if active is None else active & ~inside, OUTSIDE + number)
+        return inside if active is None else active & inside
+
+    def _every(self, pointer: str, lanes: int) -> str:
+        """A pointer in every lane."""
+        kind = f"<{lanes} x ptr>"
+        one = self.builder.line(f"insertelement {kind} poison, ptr {pointer}, i64 0")
+        return self.builder.line(
+            f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer"
+        )
 
     # -------------------------------------------------------------------------------- loads, stores
 
@@ -205,6 +255,7 @@ class Memory:
 
     def _load_scalar(self, load: Load, dynamic: Number | None, mask: Number | None) -> Number:
         place = self._place(load, dynamic, 0)
+        mask = self._within(load.parameter, place, 0, mask)
         if mask is not None:
             place = self.builder.line(f"select {mask.typed}, ptr {place}, ptr {self._slot('zero')}")
         dtype = storage_dtype(load.dtype)
@@ -216,9 +267,9 @@ class Memory:
     def _load_broadcast(self, load: Load, place: str, active: Number | None) -> Number:
         assert active is not None
         dtype = storage_dtype(load.dtype)
-        chosen = self.builder.line(
-            f"select {self.builder.any(active).typed}, ptr {place}, ptr {self._slot('zero')}"
-        )
+        some = self._within(load.parameter, place, 0, self.builder.any(active))
+        assert some is not None
+        chosen = self.builder.line(f"select {some.typed}, ptr {place}, ptr {self._slot('zero')}")
         text = self.builder.line(f"load {type_text(dtype, 0)}, ptr {chosen}, align {_align(dtype)}")
         value = from_storage(
             self.builder.splat(self.builder.number(text, dtype), self.lanes), load.dtype
@@ -228,6 +279,7 @@ class Memory:
     def _load_lanes(self, load: Load, place: Number | str, active: Number | None) -> Number:
         builder, dtype = self.builder, storage_dtype(load.dtype)
         vector, align = type_text(dtype, self.lanes), _align(dtype)
+        active = self._within(load.parameter, place, self.lanes, active)
         if isinstance(place, str) and active is None:
             return builder.number(
                 builder.line(f"load {vector}, ptr {place}, align {align}"), dtype, self.lanes
@@ -260,6 +312,7 @@ class Memory:
             self._store_lanes(store, stored, dynamic, mask)
             return
         place = self._place(store, dynamic, 0)
+        mask = self._within(store.parameter, place, 0, mask)
         if mask is not None:
             place = self.builder.line(
                 f"select {mask.typed}, ptr {place}, ptr {self._slot('waste')}"
@@ -277,6 +330,7 @@ class Memory:
         active = self._active(mask)
         if backward:
             value, active = self._reversed(value), active and self._reversed(active)
+        active = self._within(store.parameter, place, self.lanes, active)
         align = _align(value.dtype)
         if isinstance(place, str) and active is None:
             builder.effect(f"store {value.typed}, ptr {place}, align {align}")

@@ -55,6 +55,8 @@ def touched(step: Step) -> set[int]:
 def explained(failure: Incomplete, trace: Trace) -> Exception:
     """The failure as the user should see it: with the operation, its operands and the line."""
     error, node = failure.error, failure.node
+    if node is not None and node.op == "gather" and node.attributes:  # a condition, no index
+        error = RuntimeError(*node.attributes)
     if node is None or not 0 <= node.origin < len(trace.entries):
         return error
     signature = trace.entries[node.origin]

@@ -184,6 +184,8 @@ def _reduce(node: Node, x: np.ndarray) -> np.ndarray:
 
 def _scan(node: Node, x: np.ndarray) -> np.ndarray:
     kind, axis = node.attributes
+    if kind == "logaddexp" and node.dtype.is_complex:
+        return _complex_logcumsumexp(x, axis)
     function = {
         "sum": np.add,
         "prod": np.multiply,
@@ -193,6 +195,19 @@ def _scan(node: Node, x: np.ndarray) -> np.ndarray:
     }[kind]
     wide = x.astype(np.float64) if x.dtype == np.float32 else x
     return function.accumulate(wide, axis=axis).astype(x.dtype)
+
+
+def _complex_logcumsumexp(x: np.ndarray, axis: int) -> np.ndarray:
+    """log of the running sums of exp, the term of larger real part taken out of each sum."""
+    result = np.array(x)
+    lines = np.moveaxis(result, axis, 0)
+    for k in range(1, len(lines)):
+        before, here = lines[k - 1], lines[k]
+        first = before.real >= here.real
+        larger, smaller = np.where(first, before, here), np.where(first, here, before)
+        both = (before.real == here.real) & np.isneginf(here.real)
+        lines[k] = np.where(both, before, larger + np.log1p(np.exp(smaller - larger)))
+    return result
 
 
 def _contract(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -282,7 +297,8 @@ def _const(node: Node) -> np.ndarray:
 
 
 def _bitcast(node: Node, x: np.ndarray) -> np.ndarray:
-    return convert.bitcast(x, node.inputs[0].dtype.name, node.dtype.name)
+    made = convert.bitcast(x, node.inputs[0].dtype.name, node.dtype.name)
+    return np.asarray(made).reshape(node.shape)
 
 
 def _real_or_complex(node: Node, x: np.ndarray) -> np.ndarray:

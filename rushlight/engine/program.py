@@ -23,6 +23,7 @@ from ..schedule.assemble import assemble
 from ..schedule.memory import lay_out
 from ..schedule.plan import Plan, Step, make_plan
 from . import interpret
+from .bounds import check_leaves, check_step, outside
 from .explain import step_lines
 from .failure import Incomplete, touched, written
 from .interpreted import Checked, Interpreted
@@ -72,6 +73,8 @@ class _Native:
     ) -> None:
         self.base = base
         self.steps = steps
+        for step in steps if SETTINGS.bounds else ():
+            check_step(plan, step)
         codes = MACHINE.target.resolve(steps)
         rows: list[tuple[int, ...]] = []
         args: list[tuple[int, int]] = []
@@ -233,6 +236,8 @@ class Program:
         if self.kept is not None and self._prepared(self.kept, leaves):
             assert self.swift is not None
             return self.swift.run([*leaves, *self.kept.buffers(leaves)], scalars)
+        if SETTINGS.bounds:
+            check_leaves(self.plan.memories, leaves)
         holders, addresses, flat = self.environment(leaves)
         first = len(self.leaf_places)
         made = holders[first : first + len(self.sizes)]
@@ -260,13 +265,15 @@ class Program:
         """Run a segment: (None, ...), or (what went wrong, the step, the node to blame)."""
         try:
             failure = segment.run(addresses, scalars, flat)
-        except Exception as error:
-            return error, segment.base, self.plan.steps[segment.base].nodes[0]
+        except Exception as raised:
+            return raised, segment.base, self.plan.steps[segment.base].nodes[0]
         if failure is None:
             return None, -1, None
         step = segment.base + failure.step
         if 0 < failure.code <= len(self.plan.sites):
             return IndexError("index out of bounds"), step, self.plan.sites[failure.code - 1]
+        if (error := outside(failure, self.plan, self.plan.steps[step])) is not None:
+            return error, step, self.plan.steps[step].nodes[0]
         return RuntimeError("ZeroDivisionError"), step, self.plan.steps[step].nodes[0]
 
     def _without(

@@ -369,6 +369,16 @@ def gather(x: Node, index: Node) -> Node:
     return Node("gather", (x, index), index.shape, x.dtype)
 
 
+def required(good: Node, message: str) -> Node:
+    """1.0 (float32) where `good` holds; RuntimeError(message) at run time where it does not.
+
+    It must be part of a result (times it, say): what nothing asks for is not computed.
+    """
+    index = where(good, const(0, dtypes.int64), const(1, dtypes.int64))
+    one = expand(const(1.0, dtypes.float32), (1,))
+    return Node("gather", (one, index), index.shape, one.dtype, (message,))
+
+
 def scatter(base: Node, index: Node, source: Node, combine: str = "set") -> Node:
     """base seen flat, with source stored ("set") or combined ("sum", "prod", "max", "min") at int64
     indices, in order.

@@ -23,7 +23,8 @@ The vocabulary (`op`), beside the elementwise rows of `kernel/primitives.py`:
     scan       (kind, axis)                     cumulative sum prod max min, logcumsumexp
     contract   (ContractionMap,)                sum of products of two operands over affine
                                                 index maps
-    gather     operand 0 seen flat, read at int64 flat indices (operand 1), checked
+    gather     operand 0 seen flat, read at int64 flat indices (operand 1), checked; attributes:
+               (), or (what a failed check says,)
     scatter    (combine,)                       operand 0 seen flat; operand 2 combined in at flat
                                                 indices operand 1
     host       (function name, outputs,         a NumPy function over whole arrays; its results by

@@ -169,6 +169,14 @@ def reach(spec: Contraction, operand: int) -> tuple[int, int]:
     return low, high
 
 
+def touched(spec: Contraction, operand: int) -> tuple[int, int]:
+    """As `reach`; but an empty sum still writes all of C, and reads what the epilogue needs."""
+    if operand < 2:
+        return reach(spec, operand)
+    axes = (replace(x, extent=max(x.extent, 1)) if x.c == 0 else x for x in spec.axes)
+    return reach(replace(spec, axes=tuple(axes)), operand)
+
+
 def simplify(spec: Contraction) -> Contraction:
     """Fewer, longer loops: `for i < 3: for j < 4` walking contiguously -> `for ij < 12`.
 

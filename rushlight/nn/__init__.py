@@ -6,7 +6,10 @@ Invariant: everything here is written in terms of the public tensor functions.
 
 from __future__ import annotations
 
-from rushlight.nn import functional, init, modules, parameter, utils
+from importlib import import_module
+from typing import Any
+
+from rushlight.nn import common_types, functional, init, modules, parameter, utils
 from rushlight.nn.activation import (
     CELU,
     ELU,
@@ -38,7 +41,14 @@ from rushlight.nn.activation import (
     Threshold,
 )
 from rushlight.nn.adaptive import AdaptiveLogSoftmaxWithLoss
-from rushlight.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from rushlight.nn.containers import (
+    Container,
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from rushlight.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -53,6 +63,7 @@ from rushlight.nn.convolution import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from rushlight.nn.cross_map import CrossMapLRN2d
 from rushlight.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -73,6 +84,7 @@ from rushlight.nn.loss import (
     KLDivLoss,
     L1Loss,
     LinearCrossEntropyLoss,
+    LinearCrossEntropyOptions,
     MSELoss,
     NLLLoss,
     NLLLoss2d,
@@ -128,7 +140,13 @@ from rushlight.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from rushlight.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from rushlight.nn.parameter import (
+    Buffer,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
+    factory_kwargs,
+)
 from rushlight.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -172,6 +190,18 @@ from rushlight.nn.transformer import (
 )
 from rushlight.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
+_LAZY = ("attention", "grad", "parallel")
+
+
+def __getattr__(name: str) -> Any:
+    """Submodules that few programs need, imported when they are first named."""
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    if name == "DataParallel":
+        return import_module(f"{__name__}.parallel").DataParallel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "CELU",
     "ELU",
@@ -207,6 +237,7 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Container",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -216,6 +247,8 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -263,6 +296,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -337,9 +371,14 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "attention",
+    "common_types",
+    "factory_kwargs",
     "functional",
+    "grad",
     "init",
     "modules",
+    "parallel",
     "parameter",
     "utils",
 ]

@@ -7,6 +7,7 @@ Invariant: a module without hooks never reaches this file (see `Module.__call__`
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ Hook = Callable[..., Any]
 
 
 class HookTables:
-    """The five kinds of hooks that apply to every module of the process."""
+    """The hooks that apply to every module of the process."""
 
     def __init__(self) -> None:
         self.forward: OrderedDict[int, Hook] = OrderedDict()
@@ -29,6 +30,17 @@ class HookTables:
         self.with_kwargs: OrderedDict[int, bool] = OrderedDict()
         self.always_called: OrderedDict[int, bool] = OrderedDict()
         self.active = False  # whether any of the four tables of hooks may have an entry
+        # what is told when a module gets a member, by the member's kind
+        self.registration: dict[str, OrderedDict[int, Hook]] = {
+            kind: OrderedDict() for kind in ("parameter", "buffer", "module")
+        }
+
+    def registering(self, kind: str, module: Any, name: str, member: Any) -> Any:
+        """The member to register: the given one, or what a hook makes of it."""
+        for hook in self.registration[kind].values():
+            made = hook(module, name, member)
+            member = member if made is None else made
+        return member
 
     def refresh(self) -> None:
         """Notice that the last hook was removed."""
@@ -94,6 +106,34 @@ def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
     return add_hook(for_all_modules.backward, hook, [], False)
 
 
+def register_module_backward_hook(hook: Hook) -> RemovableHandle:
+    """The older name of `register_module_full_backward_hook`."""
+    return register_module_full_backward_hook(hook)
+
+
+def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
+    """Run `hook(module, name, parameter)` when a module gets one; it may return another.
+
+    >>> import rushlight as rl
+    >>> from rushlight.nn.modules.module import register_module_parameter_registration_hook
+    >>> with register_module_parameter_registration_hook(lambda m, name, p: print(name)):
+    ...     _ = rl.nn.Linear(1, 1)
+    weight
+    bias
+    """
+    return add_hook(for_all_modules.registration["parameter"], hook, [], False)
+
+
+def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
+    """Run `hook(module, name, buffer)` when a module gets one; it may return another."""
+    return add_hook(for_all_modules.registration["buffer"], hook, [], False)
+
+
+def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
+    """Run `hook(module, name, child)` when a module gets one; it may return another."""
+    return add_hook(for_all_modules.registration["module"], hook, [], False)
+
+
 class BackwardCall:
     """One call of a module as its backward hooks see it.
 
@@ -131,6 +171,11 @@ class BackwardCall:
         for hook in self.pre_hooks:
             grad_outputs = _replaced(hook(self.module, grad_outputs), grad_outputs, "grad_output")
         if self.input_places is None:
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module "
+                "outputs since no inputs require gradient",
+                stacklevel=5,
+            )
             self._end_without_inputs(grad_outputs)
         else:
             self.grad_outputs = grad_outputs
@@ -307,8 +352,6 @@ def _run_always_called(
             else:
                 hook(module, args, None)
         except Exception as error:
-            import warnings
-
             warnings.warn(
                 "forward hook with `always_call=True` raised an exception that was silenced "
                 f"as another error was raised in forward: {error}",

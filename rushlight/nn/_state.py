@@ -8,6 +8,7 @@ missing keys, unexpected keys and size mismatches.
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any
@@ -97,6 +98,12 @@ class StateMixin:
         ['weight', 'bias']
         """
         if args:  # the older, positional form
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead: "
+                "state_dict(destination=..., prefix=..., keep_vars=...).",
+                FutureWarning,
+                stacklevel=2,
+            )
             destination = args[0] if destination is None else destination
             prefix = args[1] if len(args) > 1 and prefix == "" else prefix
             keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
@@ -316,8 +323,19 @@ def _load_one(module: Any, name: str, key: str, own: Any, given: Any, assign: bo
                 f"size mismatch for {key}: copying a param with shape {given.shape} from "
                 f"checkpoint, the shape in current model is {own.shape}."
             )
+    if own.is_meta and not given.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter "
+            "in the current model, which is a no-op. (Did you mean to pass `assign=True` to assign "
+            "items in the state dictionary to their corresponding key in the module instead of "
+            "copying them in place?)",
+            stacklevel=2,
+        )
+        return None
     try:
         with rushlight.no_grad():
+            if given.is_meta and not own.is_meta and not assign:
+                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
             if assign:
                 setattr(module, name, _assignable(own, given))
             else:

@@ -8,8 +8,9 @@ Invariant: a sequence names its members '0', '1', ... without gaps.
 from __future__ import annotations
 
 import operator
-from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+import warnings
+from collections import OrderedDict, abc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import rushlight
@@ -24,6 +25,21 @@ def _position(index: Any, length: int, what: str) -> int:
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range{what}")
     return index % length
+
+
+class Container(Module):
+    """Children by keyword, an older form of `ModuleDict`. Deprecated as in `torch.nn.Container`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        warnings.warn(
+            "nn.Container is deprecated. All of it's functionality is now implemented in "
+            "nn.Module. Subclass that instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class _ModuleSequence(Module):
@@ -479,7 +495,7 @@ class ParameterDict(Module):
         """A new dictionary with `default` under every key."""
         return ParameterDict((key, default) for key in keys)
 
-    def keys(self) -> Container[str] | Iterable[str]:
+    def keys(self) -> abc.Container[str] | Iterable[str]:
         """The names, in order of insertion."""
         return self._keys.keys()
 

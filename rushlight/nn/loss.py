@@ -7,6 +7,8 @@ Invariant: class weights are buffers, so that they move with the module.
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from rushlight import Tensor
@@ -176,6 +178,33 @@ class CrossEntropyLoss(_WeightedLoss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+
+@dataclass(frozen=True)
+class LinearCrossEntropyOptions:
+    """How PyTorch cuts the scores of `linear_cross_entropy` into pieces: checked, not followed.
+
+    Here the memory plan decides what is stored. Errors: ValueError for a policy, a
+    method or a size that there is not. Follows `torch.nn.LinearCrossEntropyOptions`.
+    """
+
+    allow_retain_graph: bool = False
+    batch_chunk_size: int | None = None
+    chunking_method: str | None = "auto"
+    acc_policy: str = "auto"
+    acc_dtype: Any = None
+
+    def __post_init__(self) -> None:
+        if self.acc_policy not in ("auto", "accurate", "balanced", "compact"):
+            raise ValueError(f"invalid acc_policy: {self.acc_policy!r}")
+        method = self.chunking_method
+        if method not in (None, "auto") and not re.fullmatch(
+            r"aspect_ratio(:0*[1-9]\d*)?", str(method)
+        ):
+            raise ValueError(f"invalid chunking_method: {method!r}")
+        size = self.batch_chunk_size
+        if size is not None and not (isinstance(size, int) and size > 0):
+            raise ValueError(f"batch_chunk_size must be positive int or None, got {size!r}")
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import rushlight
 from rushlight import Tensor
+from rushlight.nn._conversion import destination
 from rushlight.nn._hooks import Hook, RemovableHandle, add_hook, call_with_hooks, for_all_modules
 from rushlight.nn._state import StateMixin
 from rushlight.nn.parameter import Buffer, Parameter, is_lazy
@@ -65,6 +66,7 @@ class Module(StateMixin):
     dump_patches: bool = False
     call_super_init: bool = False
     training: bool
+    _is_full_backward_hook: bool | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
@@ -123,7 +125,7 @@ class Module(StateMixin):
                 f"cannot assign '{rushlight.typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        self._buffers[name] = for_all_modules.registering("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -145,7 +147,7 @@ class Module(StateMixin):
                 f"created explicitly. To express '{name}' as a function of another Tensor, compute "
                 "the value in the forward() method."
             )
-        self._parameters[name] = param
+        self._parameters[name] = for_all_modules.registering("parameter", self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Own `module` as a child."""
@@ -154,7 +156,7 @@ class Module(StateMixin):
         if not isinstance(name, str):
             raise TypeError(f"module name should be a string. Got {rushlight.typename(name)}")
         self._check_name("module", name, "_modules")
-        self._modules[name] = module
+        self._modules[name] = for_all_modules.registering("module", self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Alias of `add_module`."""
@@ -189,7 +191,7 @@ class Module(StateMixin):
             if values.get("_modules") is None:
                 raise AttributeError("cannot assign module before Module.__init__() call")
             self._forget(name, "_modules")
-            values["_modules"][name] = value
+            values["_modules"][name] = for_all_modules.registering("module", self, name, value)
         elif parameters is None:
             object.__setattr__(self, name, value)
         elif name in parameters:
@@ -212,7 +214,7 @@ class Module(StateMixin):
             self._forget(name, "_buffers")
             self.register_buffer(name, value, value.persistent)
         else:
-            self._buffers[name] = value
+            self._buffers[name] = for_all_modules.registering("buffer", self, name, value)
 
     def _forget(self, name: str, kept_table: str) -> None:
         """Remove `name` from everywhere but `kept_table`."""
@@ -409,7 +411,7 @@ class Module(StateMixin):
         >>> rl.nn.Linear(2, 2).to(rl.float64).weight.dtype
         torch.float64
         """
-        device, dtype, options = _destination(args, kwargs)
+        device, dtype, options = destination(args, kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, "
@@ -423,6 +425,12 @@ class Module(StateMixin):
             if tensor.dim() not in (4, 5):
                 wanted.pop("memory_format", None)
             wanted = {key: value for key, value in wanted.items() if value is not None}
+            if tensor.is_meta and device is not None and device.type != "meta":
+                raise NotImplementedError(
+                    "Cannot copy out of meta tensor; no data! Please use "
+                    "torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module "
+                    "from meta to a different device."
+                )
             return tensor.to(**wanted) if wanted else tensor
 
         return self._apply(convert)
@@ -523,11 +531,20 @@ class Module(StateMixin):
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Run `hook(module, grad_input, grad_output)`; it may return a new grad_input."""
+        return self._add_backward_hook(hook, True, prepend)
+
+    def _add_backward_hook(self, hook: Hook, full: bool, prepend: bool = False) -> RemovableHandle:
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single "
+                "Module. Please use only one of them."
+            )
+        self._is_full_backward_hook = full
         return add_hook(self._backward_hooks, hook, [], prepend)
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """The older name of `register_full_backward_hook`."""
-        return self.register_full_backward_hook(hook)
+        """The older form of `register_full_backward_hook`: the same, but not on one module."""
+        return self._add_backward_hook(hook, False)
 
     # -- printing -------------------------------------------------------------------------
 
@@ -564,25 +581,3 @@ def _wrong_kind(value: Any, kind: str, name: str, expected: str) -> TypeError:
     return TypeError(
         f"cannot assign '{rushlight.typename(value)}' as {kind} '{name}' ({expected} expected)"
     )
-
-
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """(device, dtype, other options) out of the arguments of `Module.to`."""
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
-    tensor = kwargs.pop("tensor", None)
-    names = ["non_blocking", "copy"]
-    for argument in args:
-        if isinstance(argument, Tensor):
-            tensor = argument
-        elif isinstance(argument, rushlight.dtype):
-            dtype = argument
-        elif isinstance(argument, bool):
-            kwargs[names.pop(0)] = argument
-        elif argument is not None:
-            device = rushlight.device(argument)
-    if tensor is not None:
-        device, dtype = tensor.device, tensor.dtype
-    unknown = kwargs.keys() - {"non_blocking", "copy", "memory_format"}
-    if unknown:
-        raise TypeError(f"to() got an unexpected keyword argument '{sorted(unknown)[0]}'")
-    return device, dtype, {k: v for k, v in kwargs.items() if v and k != "copy"}

@@ -210,11 +210,33 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
         return UninitializedBuffer, (False, data.device, data.dtype, self.persistent)
 
 
-def is_lazy(value: Any) -> bool:
-    """Whether `value` is a parameter or buffer that has no shape yet.
+def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """The arguments of a factory function (`device`, `dtype`, `memory_format`) among `kwargs`.
+
+    They may also stand in `kwargs["factory_kwargs"]`. Errors: TypeError for any other name, and for
+    one that is given twice. Follows `torch.nn.factory_kwargs`.
+
+    >>> import rushlight as rl
+    >>> rl.nn.factory_kwargs({"device": "cpu", "factory_kwargs": {"dtype": rl.float64}})
+    {'dtype': torch.float64, 'device': 'cpu'}
+    """
+    given = dict(kwargs or {})
+    found = dict(given.pop("factory_kwargs", {}))
+    unknown = given.keys() - {"device", "dtype", "memory_format"}
+    if unknown:
+        raise TypeError(f"unexpected kwargs {unknown}")
+    for name, value in given.items():
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = value
+    return found
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether `param` is a parameter or buffer that has no shape yet.
 
     >>> import rushlight as rl
     >>> rl.nn.parameter.is_lazy(rl.nn.UninitializedParameter())
     True
     """
-    return isinstance(value, UninitializedTensorMixin)
+    return isinstance(param, UninitializedTensorMixin)

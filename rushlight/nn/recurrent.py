@@ -19,6 +19,7 @@ from rushlight.nn import init
 from rushlight.nn.module import Module
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence
+from rushlight.ops import namespace as _ops
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State, Tensor, Tensor | None], State]
@@ -35,10 +36,7 @@ def _elman_step(activate: Callable[[Tensor], Tensor]) -> Step:
 def _lstm_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
     """c' = f c + i g, h' = o tanh(c'), with i, f, o = sigmoid and g = tanh of the four gates."""
     hidden, cell = state
-    gates = projected + F.linear(hidden, weight, bias)
-    enter, forget, new, leave = gates.chunk(4, -1)
-    cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
-    return leave.sigmoid() * cell.tanh(), cell
+    return _ops.lstm_gates(projected + F.linear(hidden, weight, bias), cell)
 
 
 def _gru_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
@@ -205,10 +203,28 @@ class RNNBase(Module):
             )
         states = (given,) if len(shapes) == 1 else tuple(given)
         for index, (state, shape) in enumerate(zip(states, shapes, strict=True)):
-            if tuple(state.shape) != shape:
-                name = "hidden" if len(shapes) == 1 else f"hidden[{index}]"
-                raise RuntimeError(f"Expected {name} size {shape}, got {list(state.shape)}")
+            name = "hidden" if len(shapes) == 1 else f"hidden[{index}]"
+            self.check_hidden_size(state, shape, f"Expected {name} size {{}}, got {{}}")
         return states
+
+    def get_expected_hidden_size(
+        self, input: Tensor, batch_sizes: Tensor | None
+    ) -> tuple[int, int, int]:
+        """The shape of an initial state: (layers * directions, N, width)."""
+        batch = input.size(0 if self.batch_first else 1)
+        if batch_sizes is not None:
+            batch = int(batch_sizes[0])
+        return self.num_layers * len(self._suffixes()), batch, self._state_widths()[0]
+
+    def check_hidden_size(
+        self,
+        hx: Tensor,
+        expected_hidden_size: tuple[int, ...],
+        msg: str = "Expected hidden size {}, got {}",
+    ) -> None:
+        """RuntimeError for a state of another shape."""
+        if tuple(hx.shape) != tuple(expected_hidden_size):
+            raise RuntimeError(msg.format(tuple(expected_hidden_size), list(hx.shape)))
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):

@@ -6,8 +6,11 @@ A family (a module here) registers its rows when it is imported.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
-_PLUMBING = frozenset({"__init__", "registry", "signature", "namespace", "common", "families"})
+_PLUMBING = frozenset(
+    {"__init__", "registry", "signature", "namespace", "common", "families", "lapack", "aten"}
+)
 
 
 def family_names() -> list[str]:
@@ -21,3 +24,10 @@ def load_families() -> None:
     """Import every family, so that the table is complete."""
     for name in family_names():
         import_module(f".{name}", __name__)
+
+
+def __getattr__(name: str) -> Any:
+    """`rushlight.ops.aten`, imported when it is first named."""
+    if name == "aten":
+        return import_module(".aten", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

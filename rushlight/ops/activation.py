@@ -15,9 +15,9 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import Node
-from .common import one, opmath, require_kind
+from .common import conjugate, one, opmath, require_kind
+from .core import conj_physical, where
 from .core import sum as sum_
-from .core import where
 from .elementary import erf, exp, expm1, log1p, sigmoid, tanh
 from .registry import Scalar, Value, op
 
@@ -360,16 +360,16 @@ celu.test(
 
 @op("", inplace=True, elementwise=True)
 def silu(input: Value) -> Value:
-    """x * sigmoid(x) (Elfwing et al., arXiv 1702.03118)."""
-    require_kind("silu_cpu", input)
+    """x * sigmoid(x), also of complex numbers (Elfwing et al., arXiv 1702.03118)."""
+    require_kind("silu_cpu", input, ("float", "complex"))
     x = opmath(input)
     return b.cast(x * sigmoid(x), input.dtype)
 
 
 @op("", elementwise=True)
 def silu_backward(grad: Value, input: Value) -> Value:
-    """grad times the derivative of silu: s (1 + x (1 - s))."""
-    x = opmath(input)
+    """grad times the (conjugate) derivative of silu: s (1 + x (1 - s))."""
+    x = opmath(conj_physical(input))
     s = sigmoid(x)
     return b.cast(opmath(grad) * s * (1 + x * (1 - s)), input.dtype)
 
@@ -381,8 +381,10 @@ def _(g, input):  # type: ignore[no-untyped-def]
 
 @silu_backward.vjp("grad", "input")
 def _(g, grad, input):  # type: ignore[no-untyped-def]
-    s = sigmoid(input)
-    return silu_backward(g, input), g * grad * (s * (1 - s) * (input * (1 - s * 2) + 2))
+    x = conjugate(input)
+    s = sigmoid(x)
+    slope = s * (1 - s) * (x * (1 - s * 2) + 2)
+    return silu_backward(g, x), conjugate(g) * grad * slope
 
 
 @op("", inplace=True, elementwise=True)

@@ -82,20 +82,27 @@ def _divided(x: Node, size: Sizes, w: Window, divisor: Divisor) -> Node:
     """x (..., result) over the number of elements in each window."""
     counts_padding, override = divisor
     if override is not None:
-        return b.div(x, float(override))
-    total: Node | float = 1.0
+        return _quotient(x, override)
+    total: Node | int = 1
     for d, (n, k, s, (p, _), m) in enumerate(zip(size, w.kernel, w.stride, w.padding, w.result)):
         # where elements that count begin and end, in the unpadded plane
         own = p if counts_padding else 0
         counts = {min(i * s - p + k, n + own) - max(i * s - p, -own) for i in range(m)}
         if len(counts) == 1:
-            total = b.mul(total, float(counts.pop()))
+            total = b.mul(total, counts.pop())
             continue
         start = b.add(b.mul(line(x.ndim, x.ndim - len(size) + d, m), s), -p)
         end = b.elementwise("minimum", b.add(start, k), b.const(n + own, dtypes.int64))
         begin = b.elementwise("maximum", start, b.const(-own, dtypes.int64))
         total = b.mul(total, b.cast(b.binary("sub", end, begin), x.dtype))
-    return b.div(x, total)
+    return _quotient(x, total)
+
+
+def _quotient(x: Node, count: Node | int) -> Node:
+    """x over a number of elements; of integers the whole part, as PyTorch has it."""
+    if x.dtype.kind == "int":
+        return b.binary("trunc_divide", x, b.cast(count, x.dtype))
+    return b.div(x, count if isinstance(count, Node) else float(count))
 
 
 @op("", grad_name="AvgPoolBackward0", strides=averaged_strides)
@@ -136,6 +143,11 @@ def _way(
     )
 
 
+def _averaged_kinds(x: Node) -> tuple[str, ...]:
+    """What PyTorch averages over windows: floats, and of the integers int64."""
+    return ("float", "int") if x.dtype is dtypes.int64 else ("float",)
+
+
 def _average_row(rank: int) -> Op:
     """avg_pool2d or avg_pool3d."""
     name = f"avg_pool{rank}d"
@@ -151,7 +163,7 @@ def _average_row(rank: int) -> Op:
     ) -> Value:
         if divisor_override == 0:
             raise RuntimeError(f"divisor must be not zero: {name} got divisor_override=0")
-        require_spatial(name, input, rank)
+        require_spatial(name, input, rank, _averaged_kinds(input))
         way = _way(name, rank, input.shape, kernel_size, stride, padding, ceil_mode)
         return window_mean(input, way, (count_include_pad, divisor_override))
 
@@ -187,7 +199,8 @@ _AVERAGE = """The mean of every {rank}-d window.
     Shapes: (N, C, spatial...) or (C, spatial...); each length becomes (n + 2 padding - k) / stride
     + 1, rounded down (up with ceil_mode, if the last window begins inside). Zeros of the padding
     count unless count_include_pad is False; divisor_override replaces the number of elements.
-    Errors: RuntimeError for sizes that do not fit, NotImplementedError for integers. Follows
+    Means of int64 are whole, rounded towards zero. Errors: RuntimeError for sizes that do not fit,
+    NotImplementedError for other integers. Follows
     `torch.nn.functional.{name}`.
 
     >>> import rushlight as rl
@@ -205,7 +218,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Value:
-    require_spatial("avg_pool1d", input, 1)
+    require_spatial("avg_pool1d", input, 1, _averaged_kinds(input))
     way = _way("avg_pool1d", 1, input.shape, kernel_size, stride, padding, ceil_mode)
     return window_mean(input, way, (count_include_pad, None))
 

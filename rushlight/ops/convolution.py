@@ -17,7 +17,12 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..base.dtype import dtype
-from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
+from ..base.layout import (
+    Layout,
+    channels_last_strides,
+    contiguous_strides,
+    suggests_channels_last,
+)
 from ..graph import build as b
 from ..graph.node import Node
 from .common import TYPE_NAMES, conjugate, opmath, opmath_dtype
@@ -25,7 +30,6 @@ from .convolution_maps import (
     Geometry,
     Pairs,
     Sizes,
-    channels_last,
     fixed,
     forward,
     input_gradient,
@@ -185,14 +189,13 @@ def _with_bias(made: Node, bias: Node | None, type: dtype) -> Node:
 
 def result_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """PyTorch's: channels-last where the input or the weight is."""
-    if (
-        any(
-            x.ndim >= 4 and is_channels_last(x.shape, x.strides) and not x.contiguous
-            for x in operands[:2]
-        )
-        and len(shape) > 3
-    ):
-        return ordered_strides(shape, channels_last(len(shape) - 2))
+    x, weight = operands[:2]
+    lone = x.ndim < weight.ndim  # one example, without a batch dimension
+    whole = (
+        ((1, *x.shape), (x.shape[0] * x.strides[0], *x.strides)) if lone else (x.shape, x.strides)
+    )
+    if suggests_channels_last(*whole) or suggests_channels_last(weight.shape, weight.strides):
+        return channels_last_strides((1, *shape))[1:] if lone else channels_last_strides(shape)
     return contiguous_strides(shape)
 
 

@@ -17,7 +17,7 @@ from ..base.layout import Layout, normalize_axes, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
 from .registry import Scalar, TensorValue, Value, Values, op
-from .signature import strides_of_all
+from .signature import strides_of_all, strides_of_first
 
 
 @op("", inplace=True, elementwise=True)
@@ -148,7 +148,7 @@ def _(g):  # type: ignore[no-untyped-def]
     return neg(g)
 
 
-@op("", elementwise=True, grad_name="ToCopyBackward0")
+@op("", strides=strides_of_first, grad_name="ToCopyBackward0")
 def cast(input: Value, dtype: dtype) -> Value:
     """input converted to a dtype."""
     return b.cast(input, dtype)
@@ -159,7 +159,7 @@ def _(g):  # type: ignore[no-untyped-def]
     return g
 
 
-@op("", elementwise=True, grad_name="CloneBackward0")
+@op("", strides=strides_of_first, grad_name="CloneBackward0")
 def clone(input: Value) -> Value:
     """A copy in memory of its own, in the operand's order of dimensions where it is dense."""
     return Node("copy", (input,), input.shape, input.dtype)
@@ -188,7 +188,8 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
     """A copy of a tensor with given dense strides (a row is made for each order of dimensions that
     is asked for).
     """
-    order = tuple(sorted(range(len(strides)), key=lambda d: (-strides[d], d)))
+    shape = input.shape  # of equal strides, that of a dimension of length one is the inner one
+    order = tuple(sorted(range(len(strides)), key=lambda d: (-strides[d], shape[d] == 1, d)))
     row = _restride_cache.get(order)
     if row is None:
 
@@ -429,7 +430,7 @@ def _(g):  # type: ignore[no-untyped-def]
     return mul(g, 1j)
 
 
-@op("torch", elementwise=True)
+@op("torch Tensor", inplace=True, elementwise=True)
 def conj_physical(input: Value) -> Value:
     """The complex conjugate."""
     return Node("conj", (input,), input.shape, input.dtype) if input.dtype.is_complex else input

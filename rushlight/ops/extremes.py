@@ -15,7 +15,7 @@ import numpy as np
 from ..graph import build as b
 from .common import refuse_complex, two
 from .core import where
-from .registry import Op, Value, op
+from .registry import Op, TensorValue, Value, op
 
 
 def _extreme(
@@ -109,7 +109,7 @@ fmin = _extreme(
 
 
 @op("", inplace=True, elementwise=True)
-def clamp(input: Value, min: Value | None = None, max: Value | None = None) -> Value:
+def clamp(input: TensorValue, min: Value | None = None, max: Value | None = None) -> Value:
     """min(max(x, min), max): `max` wins where min > max, and NaN stays NaN. Bounds are numbers or
     tensors.
     """

@@ -250,21 +250,20 @@ def _touched(g: Any, dim: int, index: Any) -> Any:
 
 
 def _products(
-    g: Any, input: Any, dim: int, index: Any, src: Any, include_self: bool
+    g: Any, input: Any, dim: int, index: Any, src: Any, out: Any, include_self: bool
 ) -> tuple[Any, Any]:
-    """The gradients through a product: that of the other factors, also where some are zero."""
+    """The gradients through a product: that of the other factors, also where one is zero (whose
+    second derivative is that of `out`).
+    """
     base = input if include_self else scatter(input, dim, index, 1)
-    no_base, no_src = base == 0, src == 0
-    rest = scatter_reduce(where(no_base, 1, base), dim, index, where(no_src, 1, src), "prod", True)
-    zeros = scatter_add(cast(no_base, g.dtype), dim, index, cast(no_src, g.dtype))
-    whole_ = g * rest
-
-    def share(factor: Any, is_zero: Any, product: Any, count: Any) -> Any:
-        alone = where(count == 1, product, 0)
-        return where(is_zero, alone, where(count == 0, product / where(is_zero, 1, factor), 0))
-
-    ours = _untouched(share(base, no_base, whole_, zeros), dim, index, include_self)
-    return ours, share(src, no_src, gather(whole_, dim, index), gather(zeros, dim, index))
+    no_src = src == 0
+    some_base, some_src = where(base == 0, 1, base), where(no_src, 1, src)
+    without_base = scatter_reduce(some_base, dim, index, src, "prod", True) / some_base
+    ours = _untouched(g * without_base, dim, index, include_self)
+    zeros = scatter_add(full(tuple(g.shape), 0, g.dtype), dim, index, cast(no_src, g.dtype))
+    single = where(zeros == 1, g * scatter_reduce(base, dim, index, some_src, "prod", True), 0)
+    theirs = where(no_src, gather(single, dim, index), gather(g * out, dim, index) / some_src)
+    return ours, theirs
 
 
 @scatter_reduce.vjp("input", "src")
@@ -283,7 +282,7 @@ def _(g, input, dim, index, src, reduce, include_self, out):  # type: ignore[no-
             gather(share, dim, index),
         )
     elif reduce == "prod":
-        found = _products(g, input, dim, index, used, include_self)
+        found = _products(g, input, dim, index, used, out, include_self)
     else:
         found = _shares(g, input, dim, index, used, out, include_self)
     return found[0], _spread(found[1], src)

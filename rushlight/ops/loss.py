@@ -174,11 +174,19 @@ huber_loss.test(lambda make: [*_each(make), ((make(9), make(9), "sum", 0.5), {})
 def binary_cross_entropy(
     input: Value, target: Value, weight: Value | None = None, reduction: str = "mean"
 ) -> Value:
-    """-(t log x + (1 - t) log(1 - x)), the logarithms at least -100, times `weight`."""
+    """-(t log x + (1 - t) log(1 - x)), the logarithms at least -100, times `weight`; RuntimeError
+    for an x or a t outside [0, 1].
+    """
     x, t = _operands("binary_cross_entropy", input, target)
     positive = b.binary("maximum", log(x), -100.0)
     negative = b.binary("maximum", log1p(-x), -100.0)
     loss = (t - 1) * negative - t * positive
+    bounded = b.required(
+        (x >= 0) & (x <= 1) & (t >= 0) & (t <= 1),
+        "all elements of input should be between 0 and 1, "
+        "and all elements of target should be between 0 and 1",
+    )
+    loss = loss * b.cast(bounded, loss.dtype)
     return _reduced(loss if weight is None else loss * opmath(weight), reduction, input, target)
 
 
@@ -213,13 +221,14 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
 ) -> Value:
     """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x), p = `pos_weight`, times `weight`,
-    without overflow.
+    without overflow; rounded after every operation, as PyTorch does.
     """
-    x, t = _operands("binary_cross_entropy_with_logits", input, target)
-    soft = log_sigmoid(x)
-    share = 1 if pos_weight is None else (opmath(pos_weight) - 1) * t + 1
-    loss = (1 - t) * x - soft * share
-    return _reduced(loss if weight is None else loss * opmath(weight), reduction, input, target)
+    _operands("binary_cross_entropy_with_logits", input, target)
+    soft = log_sigmoid(input)
+    share = 1 if pos_weight is None else (pos_weight - 1) * target + 1
+    loss = (1 - target) * input - soft * share
+    loss = loss if weight is None else loss * weight
+    return _reduced(opmath(loss), reduction, input, target)
 
 
 @binary_cross_entropy_with_logits.vjp("input")

@@ -14,8 +14,8 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..graph import build as b
 from .common import TYPE_NAMES
+from .core import full, where
 from .core import sum as sum_
-from .core import where
 from .registry import Value, op
 
 
@@ -126,8 +126,8 @@ def masked_gather_back(grad: Value, mask: Value, size: tuple) -> Value:
 
 
 @masked_gather_back.vjp("grad")
-def _(g, mask):  # type: ignore[no-untyped-def]
-    return masked_scatter(where(mask, 0, mask).to(g.dtype), mask, g)
+def _(g, mask, grad_layout):  # type: ignore[no-untyped-def]
+    return masked_scatter(full(tuple(grad_layout.shape), 0, g.dtype), mask, g)
 
 
 def _masked_scatter_reference(x: np.ndarray, mask: np.ndarray, source: np.ndarray) -> np.ndarray:

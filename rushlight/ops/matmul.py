@@ -390,6 +390,47 @@ def _(g, first, second_layout, alpha, equation):  # type: ignore[no-untyped-def]
     return product_gradient(g * conjugate(alpha), first, right, left, out, second_layout.shape)
 
 
+@op("", grad_name="AddrBackward0")
+def scaled_outer(
+    input: Value | None, first: Value, second: Value, beta: Scalar, alpha: Scalar
+) -> Value:
+    """beta * input + alpha * first[i] * second[j], rounded after every operation as PyTorch does;
+    without input the product alone.
+    """
+    shape = (first.shape[0], second.shape[0])
+    column = b.reshape(b.mul(first, weak_cast(alpha, first)), (-1, 1))
+    result = b.mul(column, second)
+    if input is not None:
+        added = b.expand(input, shape)
+        result = b.add(b.mul(added, weak_cast(beta, added)), result)
+    return result
+
+
+@scaled_outer.vjp("input")
+def _(g, beta):  # type: ignore[no-untyped-def]
+    return g * conjugate(beta)
+
+
+@scaled_outer.vjp("first")
+def _(g, second, alpha):  # type: ignore[no-untyped-def]
+    return product(g * conjugate(alpha), conjugate(second), "ij,j->i")
+
+
+@scaled_outer.vjp("second")
+def _(g, first, alpha):  # type: ignore[no-untyped-def]
+    return product(g * conjugate(alpha), conjugate(first), "ij,i->j")
+
+
+scaled_outer.test(
+    lambda make: [
+        ((make(3, 4), make(3), make(4), 0.5, 2.0), {}),
+        ((make(4), make(3), make(4), 0.5, 2.0), {}),
+        ((None, make(3), make(4), 0.0, 2.0), {}),
+    ],
+    lambda x, v, w, beta, alpha: (0 if x is None else beta * x) + alpha * np.outer(v, w),
+)
+
+
 @lru_cache(4096)
 def linear_equation(x: tuple[int, ...], weight: tuple[int, ...]) -> str:
     """The equation of `linear` for the shapes of input and weight; RuntimeError where they do not

@@ -13,9 +13,11 @@ import numpy as np
 from ..base.layout import normalize_axis
 from ..graph import build as b
 from ..graph.node import Node
+from .core import contiguous, full
 from .core import sum as sum_
 from .indexing import whole
 from .registry import Value, op
+from .signature import strides_as_suggested
 
 
 def _distinct(dims: int | tuple[int, ...], ndim: int) -> list[int]:
@@ -37,7 +39,7 @@ def _(g, dims):  # type: ignore[no-untyped-def]
     return flip(g, dims)
 
 
-@op("torch Tensor")
+@op("torch Tensor", strides=strides_as_suggested)
 def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
     """Elements shifted along dimensions, those that leave at the end coming in at the front.
     Follows `torch.roll`.
@@ -199,6 +201,26 @@ def diag_embed(input: Value, offset: int = 0, dim1: int = -2, dim2: int = -1) ->
 @diag_embed.vjp("input")
 def _(g, offset, dim1, dim2):  # type: ignore[no-untyped-def]
     return g.diagonal(offset, dim1, dim2)
+
+
+@op("", grad_name="AsStridedScatterBackward0")
+def write_window(input: Value, src: Value, strides: tuple, offset: int) -> Value:
+    """input, seen as one row-major stretch of memory, with src stored in a window of it."""
+    flat = b.reshape(input, (input.numel,))
+    made = b.write(flat, b.cast(src, input.dtype), strides, offset)
+    return b.reshape(made, input.shape)
+
+
+@write_window.vjp("input")
+def _(g, src_layout, strides, offset):  # type: ignore[no-untyped-def]
+    """PyTorch's rule, which keeps the window's gradient and drops the rest."""
+    kept = contiguous(g).as_strided(src_layout.shape, strides, offset)
+    return write_window(full(tuple(g.shape), 0, g.dtype), kept, strides, offset)
+
+
+@write_window.vjp("src")
+def _(g, src_layout, strides, offset):  # type: ignore[no-untyped-def]
+    return contiguous(g).as_strided(src_layout.shape, strides, offset)
 
 
 def _diag_embed_reference(

@@ -27,7 +27,8 @@ def __getattr__(name: str) -> Any:
     if row is None and not name.startswith("_"):
         load_families()
         row = TABLE.get(name)
-    for find in FUNCTIONS if row is None else ():
+    dunder = name.startswith("__") and name.endswith("__")  # Python asks a module for many of these
+    for find in FUNCTIONS if row is None and not dunder else ():
         row = find(name)
     if row is None:
         raise AttributeError(f"rushlight has no op row named {name!r}")

@@ -24,7 +24,7 @@ from .core import sum_to
 from .elementary import rsqrt
 from .reduction import counted, mean, squared_deviations
 from .registry import Op, Scalar, Value, op
-from .windows import lead_strides
+from .signature import strides_as_suggested
 
 Shape = tuple[int, ...]
 
@@ -59,7 +59,7 @@ def _normalizer(kind: str, grad_name: str) -> Op:
         "",
         name=f"normalize_{kind}",
         grad_name=grad_name,
-        strides=None if kind == "layer" else lead_strides,
+        strides=None if kind in ("layer", "instance") else strides_as_suggested,
     )
     def row(
         input: Value,
@@ -120,7 +120,7 @@ def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
     )
 
 
-@op("", strides=lead_strides)
+@op("", strides=strides_as_suggested)
 def normalize_backward(
     grad: Value,
     input: Value,
@@ -200,7 +200,7 @@ def other_axes(rank: int) -> Shape:
     return tuple(d for d in range(rank) if d != 1)
 
 
-@op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
+@op("", grad_name="NativeBatchNormBackward0", strides=strides_as_suggested)
 def batch_norm_training(
     input: Value,
     weight: Value | None,
@@ -244,7 +244,7 @@ def _(g0, grads, out1, out2, input, weight, bias_layout):  # type: ignore[no-unt
     return _sum_of(made[0], through), *_like_parameters(made, weight, bias_layout)
 
 
-@op("", grad_name="NativeBatchNormBackward0", strides=lead_strides)
+@op("", grad_name="NativeBatchNormBackward0", strides=strides_as_suggested)
 def batch_norm_evaluation(
     input: Value,
     weight: Value | None,

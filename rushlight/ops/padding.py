@@ -13,9 +13,10 @@ import numpy as np
 
 from ..graph import build as b
 from .registry import Value, op
+from .signature import strides_as_suggested
 
 
-@op("torch nn.functional", grad_name="ConstantPadNdBackward0")
+@op("torch nn.functional", strides=strides_as_suggested, grad_name="ConstantPadNdBackward0")
 def constant_pad_nd(input: Value, pad: tuple, value: float = 0) -> Value:
     """input with borders of `value`; negative widths crop.
 

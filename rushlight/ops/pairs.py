@@ -19,7 +19,7 @@ from ..graph.host import host_function
 from ..graph.node import Node
 from .common import conjugate, integers, opmath, refuse_complex, require_kind, two, zeros_like
 from .comparison import isfinite, ne
-from .core import where
+from .core import real_part, where
 from .elementary import exp, exp2, log, log1p, sigmoid
 from .registry import TensorValue, Value, op
 
@@ -148,27 +148,44 @@ nextafter.test(two(), np.nextafter)
 
 @op("torch Tensor", elementwise=True)
 def logaddexp(input: TensorValue, other: TensorValue) -> Value:
-    """log(exp(input) + exp(other)) without overflow; floats only. Follows `torch.logaddexp`.
+    """log(exp(input) + exp(other)) without overflow; floats and complex numbers.
+
+    Of complex operands the one of larger real part is taken out of the sum, so that the result's
+    imaginary part keeps that one's branch. Follows `torch.logaddexp`.
 
     >>> import rushlight as rl
     >>> rl.logaddexp(rl.tensor([-1000.]), rl.tensor([-1000.]))
     tensor([-999.3068])
     """
-    require_kind("logaddexp_cpu", b.promote(input, other)[0])
+    require_kind("logaddexp_cpu", b.promote(input, other)[0], ("float", "complex"))
     x, y = _floats(input, other)
+    if x.dtype.is_complex:
+        return _complex_logaddexp(*b.broadcast(x, y))
     larger = b.binary("maximum", x, y)
     sum_ = larger + log1p(exp(-b.elementwise("abs", x - y)))
     return _rounded(b.where(b.binary("eq", x, y) & ~isfinite(x), x, sum_), input, other)
 
 
+def _complex_logaddexp(x: Node, y: Node) -> Node:
+    """log(exp(x) + exp(y)) of complex numbers; of two at minus infinity the first stays."""
+    a, c = real_part(x), real_part(y)
+    first = a >= c
+    larger, smaller = b.where(first, x, y), b.where(first, y, x)
+    return b.where(
+        b.binary("eq", a, c) & b.binary("eq", a, -math.inf),
+        x,
+        larger + log1p(exp(smaller - larger)),
+    )
+
+
 @logaddexp.vjp("input")
 def _(g, input, other):  # type: ignore[no-untyped-def]
-    return g * sigmoid(input - other)
+    return g * conjugate(sigmoid(input - other))
 
 
 @logaddexp.vjp("other")
 def _(g, input, other):  # type: ignore[no-untyped-def]
-    return g * sigmoid(other - input)
+    return g * conjugate(sigmoid(other - input))
 
 
 logaddexp.test(two(), np.logaddexp)

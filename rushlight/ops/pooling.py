@@ -22,11 +22,11 @@ from ..graph.node import Node
 from .common import require_kind
 from .convolution_maps import fixed
 from .registry import Op, Value, op
+from .signature import strides_as_suggested
 from .windows import (
     Sizes,
     Taps,
     Window,
-    lead_strides,
     line,
     margins,
     require_spatial,
@@ -320,7 +320,7 @@ def _max_pool_rows(rank: int) -> tuple[Op, Op]:
         >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["4"] * rank])}), 2).shape
         torch.Size([1, 2{", 2" * rank}])
         """
-        row = op("torch", strides=lead_strides, grad_name=f"MaxPool{rank}DBackward0")(body)
+        row = op("torch", strides=strides_as_suggested, grad_name=f"MaxPool{rank}DBackward0")(body)
 
         @row.vjp("input")
         def _(g, input, kernel_size, stride, padding, dilation, ceil_mode):  # type: ignore[no-untyped-def]
@@ -441,7 +441,9 @@ def _adaptive_max_row(rank: int) -> Op:
     >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["5"] * rank])}), 3).shape
     torch.Size([1, 2{", 3" * rank}])
     """
-    row = op("torch", strides=lead_strides, grad_name=f"AdaptiveMaxPool{rank}DBackward0")(body)
+    row = op("torch", strides=strides_as_suggested, grad_name=f"AdaptiveMaxPool{rank}DBackward0")(
+        body
+    )
 
     @row.vjp("input")
     def _(g, input_layout, out1):  # type: ignore[no-untyped-def]

@@ -21,7 +21,7 @@ from ..graph import build as b
 from ..graph.node import Node
 from .arithmetic import abs, pow, sgn
 from .common import TYPE_NAMES, absolute, conjugate, kept, opmath, require_kind, zeros_like
-from .core import cat, unreduce, where
+from .core import cat, real_part, unreduce, where
 from .core import sum as sum_
 from .elementary import exp, log, sqrt
 from .registry import Value, op
@@ -459,6 +459,11 @@ def vector_norm(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
             f"{TYPE_NAMES[x.dtype.name]}"
         )
+    if dtype is not None and dtype.kind not in ("float", "complex"):
+        raise RuntimeError(
+            "linalg.vector_norm: dtype should be floating point or complex, but got "
+            f"{TYPE_NAMES[dtype.name]}"
+        )
     given = x if dtype is None else b.cast(x, dtype)
     if math.isinf(ord) and counted(x.shape, dim) == 0:
         raise RuntimeError(
@@ -530,10 +535,10 @@ def logsumexp(input: Value, dim: int | tuple[int, ...], keepdim: bool = False) -
     x = opmath(floating)
     if counted(x.shape, dim) == 0:
         return b.cast(log(b.reduce("sum", exp(x), dim, keepdim)), floating.dtype)
-    largest = b.reduce("max", x, dim, True)
-    largest = b.where(b.elementwise("isfinite", largest), largest, b.const(0.0, x.dtype))
+    largest = b.reduce("max", real_part(x), dim, True)
+    largest = b.where(b.elementwise("isfinite", largest), largest, b.const(0.0, largest.dtype))
     total = log(b.reduce("sum", exp(x - largest), dim, True)) + largest
-    shape = b.reduce("max", x, dim, keepdim).shape
+    shape = b.reduce("sum", x, dim, keepdim).shape
     return b.cast(b.reshape(total, shape), floating.dtype)
 
 
@@ -541,7 +546,8 @@ def logsumexp(input: Value, dim: int | tuple[int, ...], keepdim: bool = False) -
 def _(g, input, out, dim):  # type: ignore[no-untyped-def]
     shape = tuple(input.shape)
     total = kept(out, shape, dim)
-    return kept(g, shape, dim) * exp(input - where(total == -math.inf, 0, total))
+    shares = exp(input - where(real_part(total) == -math.inf, 0, total))
+    return kept(g, shape, dim) * conjugate(shares)
 
 
 def _logsumexp_reference(x: np.ndarray, dim: Any, keepdim: bool = False) -> np.ndarray:

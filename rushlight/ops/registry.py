@@ -95,7 +95,7 @@ class Op:
         surface: str,
         inplace: bool,
         elementwise: bool,
-        strides: Callable | None,
+        strides: Callable | tuple | None,
     ) -> None:
         code = body.__code__
         count = code.co_argcount + code.co_kwonlyargcount
@@ -218,7 +218,7 @@ def op(
     *,
     inplace: bool = False,
     elementwise: bool = False,
-    strides: Callable | None = None,
+    strides: Callable | tuple | None = None,
     differentiable: bool = True,
     name: str | None = None,
     grad_name: str | None = None,
@@ -230,7 +230,8 @@ def op(
         that only other code uses. inplace: also offer `name_`, which overwrites its first argument.
     elementwise: output strides follow the operands as in PyTorch's TensorIterator; else row-major,
     or what
-        `strides(output shape, operand layouts)` says. differentiable=False states that no gradient
+        `strides(output shape, operand layouts)` says (a tuple of such, or of None, for several
+        outputs). differentiable=False states that no gradient
         exists.
     """
 
@@ -305,7 +306,7 @@ class Signature:
         given = {id(x) for x in (*inputs, *scalars)}
         self.inside = [x for x in ordered(outputs) if id(x) not in given]
         self.fallible = any(map(can_fail, self.inside))
-        self.bytes = sum(layout.numel * layout.dtype.itemsize for layout in layouts)
+        self.bytes = sum(layout.whole.numel * layout.dtype.itemsize for layout in layouts)
 
     def __repr__(self) -> str:
         inputs, outputs = (", ".join(map(repr, some)) for some in (self.inputs, self.layouts))

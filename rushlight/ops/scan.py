@@ -37,6 +37,8 @@ def _accumulated(kind: str, input: Node, dim: int, type_: dtype | None, reverse:
     """A sum or product; integers and bools are joined in int64 unless a dtype is given."""
     if type_ is None and input.dtype.kind in ("bool", "int"):
         type_ = dtypes.int64
+    if type_ is dtypes.bool_:
+        raise NotImplementedError(f"\"cum{kind}_out_cpu\" not implemented for 'Bool'")
     x = input if type_ is None else b.cast(input, type_)
     return b.cast(_scanned(kind, opmath(x), dim, reverse), x.dtype)
 
@@ -144,7 +146,7 @@ cumprod_backward.test(_with_zeros, _cumprod_slope)
 
 @op("")
 def logcumsumexp(input: Value, dim: int, reverse: bool = False) -> Value:
-    """log of the cumulative sums of exp(x), without overflow; floats only."""
+    """log of the cumulative sums of exp(x), without overflow; floats and complex numbers."""
     require_kind("logcumsumexp_out_cpu", input, ("float", "complex"))
     return b.cast(_scanned("logaddexp", opmath(input), dim, reverse), input.dtype)
 
@@ -152,9 +154,13 @@ def logcumsumexp(input: Value, dim: int, reverse: bool = False) -> Value:
 @logcumsumexp.vjp("input")
 def _(g, input, out, dim, reverse):  # type: ignore[no-untyped-def]
     """sum_{i >= k} g_i exp(x_k - y_i), the positive and negative g_i apart and in logarithms (so
-    nothing overflows).
+    nothing overflows). Complex g have logarithms whatever their sign.
     """
     lowest = finfo(g.dtype).min / 4
+    if g.dtype.is_complex:
+        logarithm = where(g == 0, lowest, log(where(g == 0, 1, g)))
+        later = logcumsumexp(logarithm - conjugate(out), dim, not reverse)
+        return exp(later + conjugate(input))
 
     def part(size: Any) -> Any:
         present = size > 0

@@ -7,6 +7,8 @@ before anything is recorded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..base.device import CPU, device
@@ -14,9 +16,11 @@ from ..base.layout import (
     Layout,
     channels_last_strides,
     contiguous_strides,
-    is_channels_last,
+    is_dense,
     layout_of,
     ordered_strides,
+    suggests_channels_last,
+    with_batch,
 )
 from ..graph.build import scalar
 from ..graph.node import Node
@@ -56,24 +60,56 @@ def make_signature(row: Op, args: tuple) -> Signature:
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         raise explained(error, row, args) from None
     outputs = made if isinstance(made, tuple) else (made,)
-    return Signature(
-        row,
-        inputs,
-        scalars,
-        outputs,
-        tuple(output_layout(row, out, layouts, where) for out in outputs),
+    results = tuple(
+        output_layout(row, out, stride_rule(row, k, bound), layouts, where)
+        for k, out in enumerate(outputs)
     )
+    if any(layout.batch for layout in layouts):
+        inputs, outputs, results = _of_batch(inputs, layouts, outputs, results)
+    return Signature(row, inputs, scalars, outputs, results)
+
+
+def _of_batch(
+    inputs: list[Node], layouts: list[Layout], outputs: tuple[Node, ...], results: tuple
+) -> tuple[list[Node], tuple[Node, ...], tuple[Layout, ...]]:
+    """Operands and results of one example made those of the batch that the operands' layouts
+    name.
+    """
+    from ..graph.batch import Lifted, over_batches  # here: only vmap needs it
+
+    extents = {level: extent for x in layouts for level, extent, _ in x.batch}
+    lifted = [
+        Lifted(
+            Node("input", (), x.whole.shape, x.dtype, (k, x.whole)),
+            tuple(level for level, _, _ in x.batch),
+        )
+        for k, x in enumerate(layouts)
+    ]
+    stand_in = {id(old): new for old, new in zip(inputs, lifted)}
+    made = over_batches(outputs, stand_in, extents)
+    batched = []
+    for out, layout in zip(made, results):
+        steps = contiguous_strides((*(extents[level] for level in out.levels), layout.numel))
+        axes = [(level, extents[level], step) for level, step in zip(out.levels, steps)]
+        batched.append(with_batch(layout, axes))
+    return [x.node for x in lifted], tuple(out.node for out in made), tuple(batched)
 
 
 def refuse_numbers(row: Op, args: tuple) -> None:
-    """TypeError for a Python number where the op takes tensors only."""
+    """TypeError for a Python number where the op takes tensors only, and for None where it takes
+    one or the other.
+    """
+    annotations = row.body.__annotations__
+    for value, name in zip(args, row.names):
+        if value is None and annotations.get(name) in ("Value", "TensorValue"):
+            raise TypeError(f"{row.__name__}(): argument '{name}' must be Tensor, not NoneType")
     for place, (numberless, value) in enumerate(zip(row.numberless, args)):
         if numberless and isinstance(value, type):
             raise TypeError(
                 f"{row.__name__}(): argument '{row.names[place]}' (position {place + 1}) must be "
                 f"Tensor, not {value.__name__}: make one with tensor()"
             )
-    public = "torch" in row.surface.split()
+    public = not {"torch", "special"}.isdisjoint(row.surface.split())
     if public and row.kinds[0] == VALUE and not any(isinstance(a, (Layout, list)) for a in args):
         kinds = ", ".join(a.__name__ for a in args if isinstance(a, type))
         raise TypeError(f"{row.__name__}() takes at least one Tensor, but got ({kinds})")
@@ -117,27 +153,67 @@ def common_device(name: str, layouts: list[Layout]) -> device:
     return found.device if found else CPU
 
 
-def output_layout(row: Op, out: Node, operands: list[Layout], where: device) -> Layout:
-    """The strides that PyTorch gives the result."""
+def stride_rule(row: Op, number: int, bound: list) -> Callable | None:
+    """What the row says of the strides of one of its outputs, for bound arguments."""
+    rule: Any = row.strides[number] if isinstance(row.strides, tuple) else row.strides
+    if not hasattr(rule, "reads"):
+        return rule
+    return partial(rule, **{name: bound[row._by_name[name]] for name in rule.reads})
+
+
+def reading(*names: str) -> Callable[[Callable], Callable]:
+    """Marks a rule of strides that needs static arguments of the op, given by their names."""
+
+    def mark(rule: Callable) -> Callable:
+        rule.reads = names  # type: ignore[attr-defined]
+        return rule
+
+    return mark
+
+
+def output_layout(
+    row: Op, out: Node, rule: Callable | None, operands: list[Layout], where: device
+) -> Layout:
+    """The strides that PyTorch gives a result."""
     if row.elementwise:
         strides = elementwise_strides(out.shape, operands)
-    elif row.strides is not None:
-        strides = row.strides(out.shape, operands)
+    elif rule is not None:
+        strides = rule(out.shape, operands)
     else:
         strides = contiguous_strides(out.shape)
     return layout_of(out.shape, strides, 0, out.dtype, where)
 
 
 def strides_of_first(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """The strides of a clone of the first operand, for results that start as one."""
+    """The strides of a clone of the first operand, for results that start as one: its own where it
+    is dense.
+    """
+    first = operands[0]
+    if first.shape == shape and (first.contiguous or is_dense(shape, first.strides)):
+        return first.strides
     return elementwise_strides(shape, operands[:1])
+
+
+def strides_as_suggested(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """Channels last where the first operand is, else row-major."""
+    first = operands[0]
+    if len(shape) == first.ndim and suggests_channels_last(first.shape, first.strides):
+        return channels_last_strides(shape)
+    return contiguous_strides(shape)
 
 
 def strides_of_all(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
     """Channels last where all operands are, else row-major."""
-    if all(is_channels_last(x.shape, x.strides) and not x.contiguous for x in operands):
+    if all(suggests_channels_last(x.shape, x.strides) for x in operands):
         return channels_last_strides(shape)
     return contiguous_strides(shape)
+
+
+def strides_of_columns(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
+    """Matrices with their columns contiguous, as LAPACK leaves them."""
+    rank = len(shape)
+    order = (*range(rank - 2), rank - 1, rank - 2) if rank > 1 else tuple(range(rank))
+    return ordered_strides(shape, order)
 
 
 def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
@@ -150,10 +226,7 @@ def elementwise_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple
     same = [x for x in operands if x.shape == shape]
     if len(same) == len(operands) and same and all(x.strides == same[0].strides for x in same):
         first = same[0]
-        if (
-            first.contiguous
-            or layout_of(first.shape, first.strides, 0, first.dtype, first.device).dense()
-        ):
+        if first.contiguous or is_dense(first.shape, first.strides):
             return contiguous_strides(shape) if first.contiguous else first.strides
     if all(x.contiguous for x in same) and len(same) == len(operands):
         return contiguous_strides(shape)

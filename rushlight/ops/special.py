@@ -23,18 +23,19 @@ from .arithmetic import sgn
 from .common import one
 from .core import where
 from .elementary import digamma, erfc, exp, lgamma, log, log1p, rsqrt, sqrt
-from .registry import Value, op
+from .pathwise import gamma_slope
+from .registry import TensorValue, Value, op
 
 
-def _wide(x: Value) -> Any:
+def wide(x: Value) -> Any:
     return b.cast(x, dtypes.float64)
 
 
-def _result(y: Node, *operands: Value) -> Node:
+def rounded(y: Node, *operands: Value) -> Node:
     return b.cast(y, b.promoted_dtype(*(b.to_float(x) for x in operands)))
 
 
-def _polynomial(coefficients: Sequence[float], x: Node) -> Node:
+def polynomial(coefficients: Sequence[float], x: Node) -> Node:
     """sum_k coefficients[k] x^k by Horner's rule."""
     total = b.expand(b.const(coefficients[-1], x.dtype), x.shape)
     for c in reversed(coefficients[:-1]):
@@ -74,7 +75,7 @@ def zeta(input: Value, other: Value) -> Value:
     >>> rl.special.zeta(rl.tensor([2.]), rl.tensor([1.]))
     tensor([1.6449])
     """
-    s, q = b.broadcast(_wide(input), _wide(other))
+    s, q = b.broadcast(wide(input), wide(other))
     total = None
     for k in range(_DIRECT):
         term = _power(q + float(k), -s)
@@ -93,7 +94,7 @@ def zeta(input: Value, other: Value) -> Value:
     total = b.where(low & ~b.binary("eq", b.elementwise("floor", s), s), math.nan, total)
     total = b.where(low & whole, math.inf, total)
     total = b.where(b.binary("lt", s, 1), math.nan, total)
-    return _result(b.where(b.binary("eq", s, 1), math.inf, total), input, other)
+    return rounded(b.where(b.binary("eq", s, 1), math.inf, total), input, other)
 
 
 @zeta.vjp("other")
@@ -130,11 +131,11 @@ def polygamma(n: int, input: Value) -> Value:
     if n == 0:
         return digamma(input)
     floating = b.to_float(input)
-    x = _wide(floating)
+    x = wide(floating)
     if n == 1:
-        return _result(_trigamma(x), input)
+        return rounded(_trigamma(x), input)
     sign = -1.0 if n % 2 == 0 else 1.0
-    return _result(zeta(b.const(n + 1.0, dtypes.float64), x) * (sign * math.factorial(n)), input)
+    return rounded(zeta(b.const(n + 1.0, dtypes.float64), x) * (sign * math.factorial(n)), input)
 
 
 def _trigamma(x: Node) -> Node:
@@ -164,11 +165,11 @@ polygamma.test(
 _SWITCH = 20.0  # the power series below, the asymptotic one above
 
 
-def _bessel(order: int, x: Node, scaled: bool) -> Node:
+def bessel_i(order: int, x: Node, scaled: bool) -> Node:
     """I_0 or I_1 (exp(-|x|) times it where scaled)."""
     size = b.elementwise("abs", x)
     near = b.elementwise("minimum", size, b.expand(b.const(_SWITCH, x.dtype), x.shape))
-    series: Any = _polynomial(
+    series: Any = polynomial(
         [1.0 / (math.factorial(k) * math.factorial(k + order)) for k in range(48)],
         near * near * 0.25,
     )
@@ -177,7 +178,7 @@ def _bessel(order: int, x: Node, scaled: bool) -> Node:
     terms = [1.0]
     for k in range(1, 26):
         terms.append(terms[-1] * ((2 * k - 1) ** 2 - 4 * order * order) / (8.0 * k))
-    tail = _polynomial(terms, b.elementwise("reciprocal", far)) * rsqrt(far * (2 * math.pi))
+    tail = polynomial(terms, b.elementwise("reciprocal", far)) * rsqrt(far * (2 * math.pi))
     value = b.where(
         b.binary("le", size, _SWITCH),
         series * exp(-near) if scaled else series,
@@ -197,11 +198,11 @@ def _bessel_doc(name: str, formula: str, example: str) -> str:
 
 def _bessel_row(name: str, order: int, scaled: bool, surface: str, formula: str, example: str):  # type: ignore[no-untyped-def]
     def body(input: Value) -> Value:
-        return _result(_bessel(order, _wide(input), scaled), input)
+        return rounded(bessel_i(order, wide(input), scaled), input)
 
     body.__name__, body.__doc__ = name, _bessel_doc(name, formula, example)
     body.__annotations__ = {"input": "Value", "return": "Value"}
-    row = op(surface, elementwise=True)(body)
+    row = op(surface, elementwise=True, inplace="Tensor" in surface.split())(body)
 
     def reference(x: np.ndarray) -> np.ndarray:
         """The mean of exp(x cos t) cos(order t) over the circle."""
@@ -252,7 +253,7 @@ def _scaled_erfc(x: Node) -> Node:
     terms = [1.0]
     for k in range(1, 20):
         terms.append(-terms[-1] * (2 * k - 1) / 2.0)
-    tail = _polynomial(terms, b.elementwise("reciprocal", far * far)) / (far * _ROOT_PI)
+    tail = polynomial(terms, b.elementwise("reciprocal", far * far)) / (far * _ROOT_PI)
     return b.where(b.binary("lt", x, 8.0), exp(near * near) * erfc(near), tail)
 
 
@@ -264,7 +265,7 @@ def erfcx(input: Value) -> Value:
     >>> rl.special.erfcx(rl.tensor([0., 10.]))
     tensor([1.0000, 0.0561])
     """
-    return _result(_scaled_erfc(_wide(input)), input)
+    return rounded(_scaled_erfc(wide(input)), input)
 
 
 @erfcx.vjp("input")
@@ -280,7 +281,7 @@ def ndtr(input: Value) -> Value:
     >>> rl.special.ndtr(rl.tensor([0., 1.]))
     tensor([0.5000, 0.8413])
     """
-    return _result(erfc(_wide(input) * -math.sqrt(0.5)) * 0.5, input)
+    return rounded(erfc(wide(input) * -math.sqrt(0.5)) * 0.5, input)
 
 
 @ndtr.vjp("input")
@@ -304,7 +305,7 @@ def log_ndtr(input: Value) -> Value:
     >>> rl.special.log_ndtr(rl.tensor([0., -40.]))
     tensor([-6.9315e-01, -8.0461e+02])
     """
-    return _result(_log_normal(_wide(input)), input)
+    return rounded(_log_normal(wide(input)), input)
 
 
 @log_ndtr.vjp("input")
@@ -320,7 +321,7 @@ def ndtri(input: Value) -> Value:
     >>> rl.special.ndtri(rl.tensor([0.5, 0.975]))
     tensor([0.0000, 1.9600])
     """
-    p = _wide(input)
+    p = wide(input)
     upper = b.binary("gt", p, 0.5)
     tail = b.where(upper, 1 - p, p)
     target = log(tail)
@@ -330,7 +331,7 @@ def ndtri(input: Value) -> Value:
         ratio = math.sqrt(2 / math.pi) / _scaled_erfc(x * -math.sqrt(0.5))
         x = x - (_log_normal(x) - target) / ratio
     x = b.where(b.binary("eq", tail, 0), -math.inf, b.where(b.binary("eq", tail, 0.5), 0.0, x))
-    return _result(b.where(upper, -x, x), input)
+    return rounded(b.where(upper, -x, x), input)
 
 
 @ndtri.vjp("input")
@@ -438,16 +439,16 @@ def _gamma_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _incomplete(input: Value, other: Value, upper: bool) -> Node:
-    a, x = b.broadcast(_wide(input), _wide(other))
-    return _result(
+    a, x = b.broadcast(wide(input), wide(other))
+    return rounded(
         b.host("incomplete_gamma", [a, x], [(a.shape, dtypes.float64)], (upper,))[0], input, other
     )
 
 
 @op("special", elementwise=True)
-def gammainc(input: Value, other: Value) -> Value:
+def gammainc(input: TensorValue, other: TensorValue) -> Value:
     """The regularised lower incomplete gamma function P(a, x), a = input, x = other; differentiable
-    by x.
+    by both (PyTorch's only by x).
 
     Follows `torch.special.gammainc`.
 
@@ -459,7 +460,7 @@ def gammainc(input: Value, other: Value) -> Value:
 
 
 @op("special", elementwise=True)
-def gammaincc(input: Value, other: Value) -> Value:
+def gammaincc(input: TensorValue, other: TensorValue) -> Value:
     """The regularised upper incomplete gamma function Q = 1 - P. Follows `torch.special.gammaincc`.
 
     >>> import rushlight as rl
@@ -469,14 +470,28 @@ def gammaincc(input: Value, other: Value) -> Value:
     return _incomplete(input, other, True)
 
 
+def _gamma_density(a, x):  # type: ignore[no-untyped-def]
+    return exp((a - 1) * log(x) - x - lgamma(a))
+
+
 @gammainc.vjp("other")
 def _(g, input, other):  # type: ignore[no-untyped-def]
-    return g * exp((input - 1) * log(other) - other - lgamma(input))
+    return g * _gamma_density(input, other)
 
 
 @gammaincc.vjp("other")
 def _(g, input, other):  # type: ignore[no-untyped-def]
-    return -(g * exp((input - 1) * log(other) - other - lgamma(input)))
+    return -(g * _gamma_density(input, other))
+
+
+@gammainc.vjp("input")
+def _(g, input, other):  # type: ignore[no-untyped-def]
+    return -(g * gamma_slope(input, other) * _gamma_density(input, other))
+
+
+@gammaincc.vjp("input")
+def _(g, input, other):  # type: ignore[no-untyped-def]
+    return g * gamma_slope(input, other) * _gamma_density(input, other)
 
 
 def _gamma_integral(a: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -14,11 +14,12 @@ from functools import lru_cache, reduce
 from itertools import product
 from typing import Any, NamedTuple
 
-from ..base.layout import Layout, contiguous_strides, is_channels_last, ordered_strides
+from ..base.layout import Layout, contiguous_strides, ordered_strides, suggests_channels_last
 from ..graph import build as b
 from ..graph.node import Node
 from .common import require_kind
 from .convolution_maps import Phase, phases
+from .signature import strides_as_suggested
 
 Sizes = tuple[int, ...]
 Taps = tuple[int, ...]
@@ -191,30 +192,16 @@ def _piece(contribution: Callable, chosen: tuple[Phase, ...], periods: Sizes) ->
     )
 
 
-def lead_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """PyTorch's strides of a pooled tensor: channels-last where the input is."""
-    x = operands[0]
-    if (
-        x.ndim in (4, 5)
-        and len(shape) == x.ndim
-        and is_channels_last(x.shape, x.strides)
-        and not x.contiguous
-    ):
-        return ordered_strides(shape, (0, *range(2, x.ndim), 1))
-    return contiguous_strides(shape)
-
-
 def averaged_strides(shape: tuple[int, ...], operands: list[Layout]) -> tuple[int, ...]:
-    """As `lead_strides`, but a line is a picture of one row (so PyTorch averages it)."""
+    """PyTorch's strides of averages: channels-last where pictures are (a line being a picture of
+    one row), but not where volumes are.
+    """
     x = operands[0]
     if x.ndim == len(shape) == 3:
-        row = (
-            (*x.shape[:2], 1, x.shape[2]),
-            (*x.strides[:2], x.strides[2] * x.shape[2], x.strides[2]),
-        )
-        if is_channels_last(*row) and not x.contiguous:
+        row = (*x.strides[:2], x.strides[2] * x.shape[2], x.strides[2])
+        if suggests_channels_last((*x.shape[:2], 1, x.shape[2]), row):
             return ordered_strides(shape, (0, 2, 1))
-    return lead_strides(shape, operands)
+    return strides_as_suggested(shape, operands) if x.ndim == 4 else contiguous_strides(shape)
 
 
 def require_spatial(name: str, x: Node, rank: int, kinds: Sequence[str] = ("float",)) -> None:

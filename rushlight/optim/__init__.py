@@ -47,11 +47,14 @@ __all__ = [
     "register_optimizer_step_post_hook",
     "register_optimizer_step_pre_hook",
     "swa_utils",
+    "swap_in_optimizer_params_and_state",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`swa_utils` is loaded when it is first named: it alone needs `nn`."""
+    """What few programs need, imported when it is first named (`swa_utils` alone needs `nn`)."""
     if name == "swa_utils":
         return import_module(".swa_utils", __name__)
+    if name == "swap_in_optimizer_params_and_state":
+        return import_module(".swapping", __name__).swap_in_optimizer_params_and_state
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,8 +39,8 @@ class Adam(Optimizer):
         v = beta2 * v + (1 - beta2) * g^2      (AMSGrad: the largest v so far is used below)
         p = p - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
-    `foreach`, `fused` and `capturable` are accepted: every step is compiled as one program either
-    way.
+    `foreach` and `fused` are accepted: every step is compiled as one program either way;
+    `capturable` needs a GPU.
     Errors: ValueError for a negative rate, eps or decay, and for a beta outside [0, 1).
     Kingma and Ba, Adam: A Method for Stochastic Optimization (2014); Reddi et al., On the
     Convergence of Adam and Beyond (2018).

@@ -114,7 +114,8 @@ class LBFGS(Optimizer):
         """Run up to `max_iter` iterations; return the loss of the first call of `closure`."""
         if closure is None:
             raise TypeError(
-                "LBFGS.step() needs a closure that recomputes the loss and its gradients"
+                "LBFGS.step() missing 1 required positional argument: 'closure', a function that "
+                "recomputes the loss and its gradients"
             )
         with rushlight.no_grad():
             result = self._run(rushlight.enable_grad()(closure))

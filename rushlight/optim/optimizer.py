@@ -102,6 +102,16 @@ def check_fused(options: Group) -> None:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
+def check_capturable(group: Group) -> None:
+    """AssertionError for `capturable` (recording a step as a graph of a GPU) without a GPU."""
+    found = {p.device.type for p in group["params"] if p.grad is not None} - {"cuda"}
+    if found:
+        raise AssertionError(
+            "If capturable=True, params and state_steps must be on supported devices: ['cuda'], "
+            f"but some are on {sorted(found)}; leave capturable=False"
+        )
+
+
 def real_view(tensor: Tensor) -> Tensor:
     """A complex tensor as a view of pairs of reals, any other tensor as it is."""
     return rushlight.view_as_real(tensor) if tensor.is_complex() else tensor
@@ -235,6 +245,8 @@ class Optimizer:
                 loss = closure()
         with rushlight.set_grad_enabled(bool(self.defaults.get("differentiable", False))):
             for group in self.param_groups:
+                if group.get("capturable"):
+                    check_capturable(group)
                 for param in group["params"]:
                     if param.grad is not None:
                         self._update(param, param.grad, group)

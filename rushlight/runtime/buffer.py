@@ -218,7 +218,8 @@ class Buffer:
 
     `foreign` memory belongs to somebody outside and is only kept alive; `exported` is the number
     of living exports. `layouts` are copies of the content in other layouts, made by programs that
-    read it again and again (engine/kept.py); whoever hands out the bytes to be written forgets them.
+    read it again and again (engine/kept.py); whoever hands out the bytes to be written forgets
+    them.
 
     Raises:
         ValueError: `nbytes` is negative.

@@ -70,7 +70,7 @@ class Assembler:
             inputs = tuple([there[id(x)] for x in node.inputs])
             there[id(node)] = self.make(node.op, inputs, node.shape, node.dtype, node.attributes)
         for out, layout in zip(signature.outputs, signature.layouts):
-            self.values.append((there[id(out)], layout))
+            self.values.append((there[id(out)], layout.whole))
 
 
 def assemble(entries: list[Any]) -> list[tuple[Node, Layout]]:

@@ -14,6 +14,8 @@ from ..graph.node import ContractionMap, Node
 from ..kernel.contraction import ACCUMULATORS
 
 DEAR = 12.0  # work per element above which a node with several users is stored
+FAR = 100  # stored nodes between two users from which on memory is worth more than work:
+DEARER = 48.0  # what a node then costs that is kept, say from the forward to the backward pass
 DEEP = 40  # nodes in a row that may be computed in one place
 WIDE = 120.0  # work per element that one kernel may hold
 
@@ -193,21 +195,22 @@ def _is_free(node: Node) -> bool:
 
 
 def _store_shared(nodes: Sequence[Node], consumers: dict[int, list[Node]], choice: Choice) -> None:
-    """Store what is dear and has users in several steps."""
+    """Store what is dear and has users in several steps; dearer where they are far apart."""
     steps: dict[int, frozenset[int]] = {}
+    places: dict[int, int] = {}  # of stored nodes, counted from the end
     for node in reversed(nodes):
+        if id(node) in choice.stored:
+            places[id(node)] = len(places)
         users: set[int] = set()
         for user in consumers[id(node)]:
             users |= {id(user)} if id(user) in choice.stored else steps[id(user)]
             if len(users) > 2:
                 break
-        if (
-            id(node) not in choice.stored
-            and len(users) > 1
-            and choice.costs[id(node)] > DEAR
-            and node.inputs
-        ):
-            choice.stored.add(id(node))
+        if id(node) not in choice.stored and len(users) > 1 and node.inputs:
+            between = max(places[u] for u in users) - min(places[u] for u in users)
+            if choice.costs[id(node)] > (DEAR if between < FAR else DEARER):
+                choice.stored.add(id(node))
+                places[id(node)] = len(places)
         steps[id(node)] = frozenset(users)
 
 

@@ -12,33 +12,53 @@ import io
 import os
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import IO, Any
+
+import numpy
 
 import rushlight
 
 from .archive import Archive, write_record
 from .errors import FileFormatError
 from .files import name_of, opened, replaced
-from .legacy import PICKLE_HEAD, load_legacy
+from .legacy import PICKLE_HEAD, load_legacy, save_legacy
 from .names import dtype_of
 from .pickler import Pickler
 from .rebuild import StorageKind, StorageView
-from .storages import LoadedStorage, raw_bytes
+from .storages import LoadedStorage
+from .trusted import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from .unpickler import MAX_BYTES, Interpreter
 
 # Where storages in a mapped file must begin to be used in place.
 _MAPPED_ALIGNMENT = 64
 
-__all__ = ["FileFormatError", "load", "save"]
+__all__ = [
+    "FileFormatError",
+    "add_safe_globals",
+    "clear_safe_globals",
+    "get_safe_globals",
+    "load",
+    "safe_globals",
+    "save",
+]
 
 
-def save(obj: Any, f: Any) -> None:
+def save(
+    obj: Any,
+    f: Any,
+    pickle_module: Any = None,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+    _disable_byteorder_record: bool = False,
+) -> None:
     """Write `obj` to a path or an open binary file (`torch.save`).
 
     `obj` is plain data: None, numbers, text, bytes, lists, tuples, sets, dictionaries, `Size`,
     dtypes, devices, tensors and parameters, nested up to 100 levels. Tensors that share memory
     share it again after loading; a view brings the whole memory it looks at. A path is replaced as
-    a whole, never left half written.
+    a whole, never left half written. `_use_new_zipfile_serialization=False` writes the format of
+    PyTorch before 1.6; the pickle is always of protocol 2, written without `pickle_module`.
     Errors: TypeError naming where in `obj` something else stands (save a module's `state_dict()`,
     not the module), ValueError for data that contains itself, OSError from the file system.
 
@@ -49,27 +69,38 @@ def save(obj: Any, f: Any) -> None:
     >>> rl.load(io.BytesIO(file.getvalue()))
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
-    pickler = Pickler()
-    pickler.dump(obj)
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
+        raise TypeError(f"expected a path or an object with write(), got a {type(f).__name__}")
+    # Everything is known to be writable before the first byte is written.
+    content = io.BytesIO()
+    write: Callable[[IO[bytes]], None]
+    if _use_new_zipfile_serialization:
+        pickler = Pickler()
+        pickler.dump(obj)
+        write = partial(_write_archive, pickler=pickler, byteorder=not _disable_byteorder_record)
+    else:
+        save_legacy(content, obj)
+        write = partial(_write_all, content=content)
     if isinstance(f, (str, os.PathLike)):
         with replaced(f) as file:
-            _write_archive(file, pickler)
-    elif hasattr(f, "write"):
-        _write_archive(f, pickler)
+            write(file)
     else:
-        raise TypeError(f"expected a path or an object with write(), got a {type(f).__name__}")
+        write(f)
 
 
-def _write_archive(file: IO[bytes], pickler: Pickler) -> None:
+def _write_all(file: IO[bytes], content: io.BytesIO) -> None:
+    file.write(content.getbuffer())
+
+
+def _write_archive(file: IO[bytes], pickler: Pickler, byteorder: bool) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         write_record(archive, "data.pkl", pickler.output)
         write_record(archive, ".format_version", b"1")
         write_record(archive, ".storage_alignment", b"64")
-        write_record(archive, "byteorder", b"little")
-        for number, tensor in enumerate(pickler.storages):
-            count = tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
-            whole = rushlight.as_strided(tensor, (count,), (1,), 0)
-            write_record(archive, f"data/{number}", raw_bytes(whole))
+        if byteorder:
+            write_record(archive, "byteorder", b"little")
+        for number, (content, _) in enumerate(pickler.contents()):
+            write_record(archive, f"data/{number}", content)
         write_record(archive, "version", b"3\n")
 
 
@@ -80,6 +111,7 @@ def load(
     *,
     weights_only: bool | None = True,
     mmap: bool | None = None,
+    **pickle_load_args: Any,
 ) -> Any:
     """Read what `save`, or PyTorch's `torch.save`, wrote (`torch.load`).
 
@@ -87,7 +119,7 @@ def load(
     to wanted locations, or a function) is needed for files saved from another device. With
     `mmap=True`, for paths only, tensors lie in the mapped file and are read when used; changing
     them does not change the file. Whatever `weights_only` says, nothing in the file is executed:
-    only tensors and plain data are loaded; `pickle_module` is accepted and unused.
+    only tensors and plain data are loaded; `pickle_module` and its options are accepted and unused.
     Errors: FileFormatError (a RuntimeError) for damaged or foreign files and for data that is not
     allowed, OSError when the file cannot be read, RuntimeError for a device this machine lacks.
 
@@ -128,15 +160,17 @@ class _StorageFinder:
     """Turns the references in a pickle into memory with the bytes of the archive."""
 
     def __init__(self, archive: Archive, placement: _Placement, mapped: str | None) -> None:
-        self.archive, self.placement, self.mapped = archive, placement, mapped
+        self.archive, self.placement = archive, placement
+        # Copy on write: changing a tensor changes memory, not the file.
+        self.mapped = None if mapped is None else numpy.memmap(mapped, numpy.uint8, "c")
         self.storages: dict[str, LoadedStorage] = {}
 
     def find(self, reference: Any) -> StorageView:
         if type(reference) is not tuple or len(reference) != 5 or reference[0] != "storage":
-            raise ValueError(f"unknown reference {reference!r}")
+            raise ValueError("unknown reference: not one to a storage")
         _, kind, key, location, numel = reference
         if not isinstance(kind, StorageKind) or type(key) is not str or type(numel) is not int:
-            raise ValueError(f"unknown reference to a storage {reference!r}")
+            raise ValueError("unknown reference to a storage")
         self.placement.check(location)
         name = f"data/{key}"
         size = self.archive.record(name).size
@@ -150,7 +184,7 @@ class _StorageFinder:
     def _make(self, name: str, size: int) -> LoadedStorage:
         start = self.archive.record(name).start
         if self.mapped is not None and size and start % _MAPPED_ALIGNMENT == 0:
-            return LoadedStorage.from_file(self.mapped, start, size)
+            return LoadedStorage.in_place(self.mapped[start : start + size])
         return LoadedStorage(size, lambda memory: self.archive.read_into(name, memory))
 
 

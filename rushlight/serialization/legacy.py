@@ -1,14 +1,15 @@
 """Files of PyTorch before 1.6: several pickles in a row, and the storages behind them.
 
-In: the whole file. Out: the saved value.
+In: the whole file, or a value. Out: the saved value, or the file.
 Invariant: a storage gets no more memory than the file has bytes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 from .names import dtype_of
+from .pickler import Pickler
 from .rebuild import StorageKind, StorageView
 from .storages import LoadedStorage
 from .unpickler import Interpreter
@@ -17,6 +18,29 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # How every pickle since Python 2.3 begins; an archive begins otherwise.
 PICKLE_HEAD = b"\x80"
+
+
+_SYSTEM = {
+    "protocol_version": _PROTOCOL,
+    "little_endian": True,
+    "type_sizes": {"short": 2, "int": 4, "long": 4},
+}
+
+
+def save_legacy(file: IO[bytes], value: Any) -> None:
+    """Write a value as PyTorch before 1.6 did. Errors: as the pickler's."""
+    main = Pickler(views=True)
+    main.dump(value)
+    keys = [str(number) for number in range(len(main.storages))]
+    for part in (_MAGIC, _PROTOCOL, _SYSTEM, None, keys):
+        pickler = main
+        if part is not None:
+            pickler = Pickler()
+            pickler.dump(part)
+        file.write(pickler.output)
+    for content, count in main.contents():
+        file.write(count.to_bytes(8, "little"))
+        file.write(content)
 
 
 def load_legacy(data: bytes, check_location: Any) -> Any:
@@ -41,10 +65,11 @@ def load_legacy(data: bytes, check_location: Any) -> Any:
             raise ValueError("a pickle, but not of PyTorch's old format")
     _, protocol, system, _, keys = values
     if protocol != _PROTOCOL:
-        raise ValueError(f"version {protocol!r} of PyTorch's old format is unknown")
+        raise ValueError("a version of PyTorch's old format that is unknown")
     if type(system) is dict and system.get("little_endian") is False:
         raise ValueError("the file was written on a big-endian machine")
-    if type(keys) is not list or sorted(map(str, keys)) != sorted(storages):
+    named = type(keys) is list and all(type(key) is str for key in keys)
+    if not named or sorted(keys) != sorted(storages):
         raise ValueError("the list of storages does not match those that are used")
     for key in keys:
         position = _place_storage(data, position, storages[key], counts[key])
@@ -59,13 +84,12 @@ def _find(
     check_location: Any,
 ) -> StorageView:
     if type(reference) is not tuple or len(reference) != 6 or reference[0] != "storage":
-        raise ValueError(f"unknown reference {reference!r}")
+        raise ValueError("unknown reference: not one to a storage")
     _, kind, key, location, numel, view = reference
-    typed = isinstance(kind, StorageKind) and kind.dtype is not None
-    if not typed or type(key) is not str or type(numel) is not int or view is not None:
-        raise ValueError(f"unknown reference to a storage {reference!r}")
+    if not isinstance(kind, StorageKind) or type(key) is not str or type(numel) is not int or view is not None:
+        raise ValueError("unknown reference to a storage")
     check_location(location)
-    nbytes = numel * dtype_of(kind.dtype).itemsize
+    nbytes = numel * (dtype_of(kind.dtype).itemsize if kind.dtype else 1)
     if key not in storages:
         used = sum(storage.nbytes for storage in storages.values())
         if numel < 0 or used + nbytes > limit:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import rushlight
 
 from .names import STORAGE_OF_DTYPE, dtype_name
+from .storages import raw_bytes
 from .unpickler import MAX_DEPTH
 
 
@@ -23,7 +24,9 @@ class Pickler:
     number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, views: bool = False) -> None:
+        """`views`: refer to storages as the old format does, with a word for views of storages."""
+        self._views = views
         self.output = bytearray(b"\x80\x02")
         self.storages: list[Any] = []
         self._storage_numbers: dict[int, tuple[int, str]] = {}
@@ -73,6 +76,14 @@ class Pickler:
             f"save: {self._where(step)} is a {kind.__module__}.{kind.__qualname__}, which load "
             f"would refuse{hint}"
         )
+
+    def contents(self) -> Iterator[tuple[memoryview, int]]:
+        """The bytes of each storage in the order of their numbers, and how many elements they
+        are.
+        """
+        for tensor in self.storages:
+            count = tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
+            yield raw_bytes(rushlight.as_strided(tensor, (count,), (1,), 0)), count
 
     # ---- memo
 
@@ -145,8 +156,8 @@ class Pickler:
         self._remember(value)
         self._items(value, b"e")
 
-    def _set(self, value: set[Any]) -> None:
-        self._call("__builtin__", "set", list(value))
+    def _set(self, value: set[Any] | frozenset[Any]) -> None:
+        self._call("__builtin__", type(value).__name__, list(value))
         self._remember(value)
 
     def _tuple(self, value: tuple[Any, ...]) -> None:
@@ -259,7 +270,7 @@ class Pickler:
         self._str("cpu")
         itemsize = value.dtype.itemsize if dtype in STORAGE_OF_DTYPE else 1
         self._int(storage.nbytes() // itemsize)
-        self.output += b"tQ"
+        self.output += b"NtQ" if self._views else b"tQ"
 
 
 _WRITERS: dict[type, Callable[..., None]] = {
@@ -274,6 +285,7 @@ _WRITERS: dict[type, Callable[..., None]] = {
     list: Pickler._list,
     tuple: Pickler._tuple,
     set: Pickler._set,
+    frozenset: Pickler._set,
     dict: Pickler._dict,
     OrderedDict: Pickler._ordered_dict,
     Counter: Pickler._counter,

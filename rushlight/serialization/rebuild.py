@@ -16,7 +16,8 @@ import rushlight
 from .names import DTYPE_NAMES, STORAGE_DTYPES, dtype_name, dtype_of
 from .storages import LoadedStorage
 
-_PLAIN_KEYS = (str, int, float, bool, bytes, complex, type(None))
+_PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
+_MAX_KEY_PARTS = 16
 
 
 class Constructor(NamedTuple):
@@ -39,14 +40,28 @@ class StorageView(NamedTuple):
 
 
 def check_key(key: Any) -> Any:
-    """A dictionary key or set element: a plain value, or a flat tuple of plain values.
+    """A dictionary key or set element: a plain value, or a short flat tuple of plain values.
 
-    Hashing anything else could run for ever, or deeper than the machine's stack.
+    Hashing anything else could run for ever, or deeper than the machine's stack. Integers have 64
+    bits, and 32 in tuples, where floats may not be: keys that all have the same hash would make
+    a dictionary take quadratic time (text and bytes have secret hashes).
     """
-    parts = key if type(key) is tuple else (key,)
-    if not all(type(part) in _PLAIN_KEYS for part in parts):
+    if type(key) is not tuple:
+        allowed = type(key) in _PLAIN_KEYS and (type(key) is not int or -_WORD <= key < _WORD)
+    else:
+        allowed = len(key) <= _MAX_KEY_PARTS and all(map(_small, key))
+    if not allowed:
         raise TypeError(f"a {type(key).__name__} of other than plain values may not be a key")
     return key
+
+
+_WORD = 1 << 63
+
+
+def _small(part: Any) -> bool:
+    if type(part) is int:
+        return -(1 << 31) <= part < 1 << 31
+    return type(part) in _PLAIN_KEYS and type(part) is not float
 
 
 def _expect(value: Any, kind: Any, what: str) -> Any:
@@ -68,8 +83,10 @@ def _finish(tensor: Any, requires_grad: Any, metadata: Any) -> Any:
     """Apply what was only noted when the tensor was saved."""
     for name, value in (metadata or {}).items():
         if name not in ("conj", "neg") or type(value) is not bool:
-            raise ValueError(f"unknown note {name!r} on a tensor")
+            raise ValueError("an unknown note on a tensor")
         if value:
+            if tensor.numel() > tensor.untyped_storage().nbytes() // tensor.dtype.itemsize:
+                raise ValueError("a note on a tensor that is larger than its storage")
             tensor = tensor.conj() if name == "conj" else -tensor
     if _expect(requires_grad, bool, "requires_grad"):
         tensor.requires_grad_(True)
@@ -132,6 +149,10 @@ def _set(items: Any = ()) -> Any:
     return {check_key(item) for item in items}
 
 
+def _frozen_set(items: Any = ()) -> Any:
+    return frozenset(_set(items))
+
+
 def _encode(text: Any, encoding: Any) -> bytes:
     if type(text) is not str or encoding != "latin1":
         raise TypeError("bytes are written as latin1 text")
@@ -182,6 +203,7 @@ GLOBALS: dict[tuple[str, str], Any] = {
     ("argparse", "Namespace"): Constructor(_namespace),
     ("_codecs", "encode"): Constructor(_encode),
     ("builtins", "set"): Constructor(_set),
+    ("builtins", "frozenset"): Constructor(_frozen_set),
     ("builtins", "bytes"): Constructor(_bytes),
     ("builtins", "bytearray"): Constructor(_byte_array),
     ("builtins", "complex"): Constructor(_complex),

@@ -17,6 +17,8 @@ import rushlight
 
 from .names import dtype_name, dtype_of
 
+_MAX_DIMENSIONS = 64
+
 
 def raw_bytes(tensor: Any) -> memoryview:
     """The memory of a dense tensor as bytes that can be written; let go of it soon."""
@@ -36,11 +38,10 @@ class LoadedStorage:
         self.mapped: numpy.ndarray | None = None
 
     @classmethod
-    def from_file(cls, path: str, start: int, nbytes: int) -> LoadedStorage:
-        """A storage in a mapped stretch of a file; writing to it changes memory, not the file."""
-        bytes_ = numpy.memmap(path, numpy.uint8, "c", start, (nbytes,))
-        made = cls(nbytes, lambda memory: None)
-        made.mapped = bytes_
+    def in_place(cls, mapped: numpy.ndarray) -> LoadedStorage:
+        """A storage in a mapped stretch of a file."""
+        made = cls(mapped.nbytes, lambda memory: None)
+        made.mapped = mapped
         return made
 
     def elements(self, dtype: Any) -> Any:
@@ -57,11 +58,15 @@ class LoadedStorage:
 
     def tensor(self, dtype: str, offset: int, size: Any, stride: Any) -> Any:
         """A tensor on this memory. Errors: ValueError where it would reach beyond it."""
-        integers = (offset, *size, *stride)
-        if any(type(value) is not int or value < 0 for value in integers):
-            raise ValueError(f"offset, size and stride must be natural numbers, not {integers}")
-        if len(size) != len(stride):
-            raise ValueError(f"size {size} and stride {stride} differ in length")
+        if len(size) != len(stride) or len(size) > _MAX_DIMENSIONS:
+            raise ValueError(
+                f"size and stride differ in length ({len(size)} and {len(stride)}), or are longer "
+                f"than {_MAX_DIMENSIONS}"
+            )
+        if any(type(n) is not int or not 0 <= n < 2**63 for n in (offset, *size, *stride)):
+            raise ValueError(
+                "offset, size and stride of a tensor must be natural numbers below 2^63"
+            )
         if math.prod(size) >= 2**62:
             raise ValueError(f"a tensor of size {size} has too many elements")
         wanted = dtype_of(dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.dtype import dtype
+from ..base.dtype import DTYPES, dtype
 from ..base.layout import contiguous_layout, layout_of
 from ..ops import core
 from .storage import Storage
@@ -119,6 +119,46 @@ class UntypedStorage:
     def element_size(self) -> int:
         return 1
 
+    def untyped(self) -> UntypedStorage:
+        return UntypedStorage(self.storage)
+
+    @staticmethod
+    def from_file(filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The bytes of a file, mapped into memory; with `shared` writes go to the file.
+
+        `nbytes` is how many there are, 0 meaning all; a shared file is made as long as that.
+        """
+        import os
+
+        import numpy as np
+
+        from .conversion import from_numpy
+
+        path = os.fspath(filename)
+        if shared:
+            with open(path, "ab") as file:
+                file.truncate(max(nbytes, file.tell()))
+        count = nbytes or os.path.getsize(path)
+        if count > os.path.getsize(path):
+            raise RuntimeError(
+                f"{path}: {count} bytes are asked for, it has {os.path.getsize(path)}"
+            )
+        if count == 0:
+            return UntypedStorage(from_numpy(np.empty(0, np.uint8))._storage)
+        mapped = np.memmap(path, np.uint8, "r+" if shared else "c", shape=(count,))
+        return UntypedStorage(from_numpy(mapped)._storage)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A byte, or for a slice a storage on some of the bytes."""
+        from .conversion import from_numpy
+
+        chosen = tensor_on(self, DTYPES["uint8"]).numpy()[index]
+        return UntypedStorage(from_numpy(chosen)._storage) if chosen.ndim else int(chosen)
+
+    def tolist(self) -> list[int]:
+        """The bytes as numbers."""
+        return tensor_on(self, DTYPES["uint8"]).tolist()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and other.storage is self.storage
 
@@ -143,9 +183,6 @@ class TypedStorage(UntypedStorage):
     def element_size(self) -> int:
         return self.dtype.itemsize
 
-    def untyped(self) -> UntypedStorage:
-        return UntypedStorage(self.storage)
-
     def __getitem__(self, index: int) -> Any:
         return tensor_on(self, self.dtype)[index].item()
 
@@ -157,9 +194,14 @@ def tensor_on(storage: UntypedStorage, type_: dtype) -> Tensor:
     )
 
 
+def is_storage(obj: Any) -> bool:
+    """Whether an object is a storage, as `torch.is_storage`."""
+    return isinstance(obj, UntypedStorage)
+
+
 METHODS: dict[str, Any] = {
     "untyped_storage": lambda self: UntypedStorage(self._storage),
     "storage": lambda self: TypedStorage(self._storage, self.dtype),
     "_typed_storage": lambda self: TypedStorage(self._storage, self.dtype),
 }
-FUNCTIONS = (view_as_real, view_as_complex)
+FUNCTIONS = (view_as_real, view_as_complex, is_storage)

@@ -22,6 +22,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if not tensor.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     extent = tensor.shape[axis]
+    title = "Split"
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0 or (size == 0 and extent):
@@ -30,6 +31,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             )
         lengths = [min(size, extent - at) for at in range(0, extent, max(size, 1))] or [0]
     else:
+        title = "SplitWithSizes"
         lengths = list(split_size_or_sections)
         if sum(lengths) != extent:
             raise RuntimeError(
@@ -40,7 +42,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return pieces_of(
         tensor,
         lambda: [slice_view(tensor, axis, at, at + n) for at, n in zip(starts, lengths)],
-        "Split",
+        title,
         lambda grads: core.cat(grads, axis),
     )
 

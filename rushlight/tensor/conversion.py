@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..base import dtype as dtypes
-from ..base.device import CPU, device
+from ..base.device import CPU, DEFAULT, device
 from ..base.dtype import dtype, from_numpy_dtype, get_default_dtype
+from ..base.errors import MissingDeviceError
 from ..base.layout import contiguous_layout, layout_of
-from ..base.promotion import promote_types, scalar_dtype
+from ..base.promotion import promote_types, require_fit, scalar_dtype
 from ..kernel import convert
 from ..ops import core
 from ..runtime.buffer import Buffer
@@ -42,13 +43,13 @@ def from_array(array: np.ndarray, type_: dtype, where: device = CPU) -> Tensor:
 def device_of(value: Any) -> device:
     """The device an argument names; RuntimeError for one this machine does not offer."""
     if value is None:
-        return CPU
+        value = DEFAULT[-1]
     where = value if isinstance(value, device) else device(value)
     if where.type == "cpu":
         return CPU
     if where.type == "meta":
         return where
-    raise RuntimeError(
+    raise MissingDeviceError(
         f"device {where} is not available: this build of rushlight runs on cpu (and meta); use "
         "device='cpu'"
     )
@@ -77,10 +78,37 @@ def tensor(
     else:
         array, natural = to_array(data)
         wanted = dtype or natural
+        if not isinstance(data, (np.ndarray, np.generic)):
+            array = _numbers_in(array, wanted, dtype is not None)
         if array.dtype.kind in "fc" and wanted.kind == "int":
             array = convert.cast(array.real, "float64", wanted.name)
         made = from_array(array, wanted, where)
     return made.requires_grad_() if requires_grad else made
+
+
+def _numbers_in(array: np.ndarray, wanted: dtype, stated: bool) -> np.ndarray:
+    """Python numbers in an array that converts to a dtype; errors for those it cannot hold.
+
+    Integers beyond int64 (an array of objects, or unsigned) need a dtype that was stated.
+    """
+    kind = array.dtype.kind
+    if kind in "Ou" and not stated:
+        raise ValueError(
+            f"Overflow when unpacking long long: {array.max()} does not fit int64; state a dtype"
+        )
+    if kind == "c" and wanted.kind in ("int", "float"):
+        raise TypeError("must be real number, not complex")
+    if wanted.kind == "int" and array.size:
+        least, most = array.min(), array.max()
+        if wanted is dtypes.uint64 and kind != "f" and (least < 0 or most >= 2**64):
+            why = (
+                "can't convert negative int to unsigned" if least < 0 else "int too big to convert"
+            )
+            raise OverflowError(f"{why}: {least if least < 0 else most} as torch.uint64")
+        require_fit(least, most, wanted)
+    if kind == "O":
+        return array.astype(np.uint64 if wanted.kind == "int" else np.float64)
+    return array
 
 
 def to_array(data: Any) -> tuple[np.ndarray, dtype]:
@@ -127,7 +155,7 @@ def _nested(data: Sequence) -> tuple[np.ndarray, dtype]:
         try:
             return np.array(flat, target).reshape(shape), scalar_dtype(widest)
         except OverflowError:
-            raise RuntimeError("Overflow when unpacking long long") from None
+            return np.array(flat, object).reshape(shape), scalar_dtype(widest)
     natural: dtype | None = None
     values = []
     for v in flat:
@@ -198,9 +226,6 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tens
     return tensor(data, dtype=dtype, device=device)
 
 
-asarray = as_tensor
-
-
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor on the memory of a NumPy array: writes on either side are seen on the other, as
     `torch.from_numpy`.
@@ -229,4 +254,4 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return make_tensor(Storage.of(buffer, buffer.nbytes // item, type_), layout)
 
 
-FUNCTIONS = (tensor, as_tensor, asarray, from_numpy)
+FUNCTIONS = (tensor, as_tensor, from_numpy)

@@ -15,9 +15,18 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..base.dtype import dtype, get_default_dtype
 from ..base.errors import OutOfMemoryError
-from ..base.layout import Layout, channels_last_strides, contiguous_layout, layout_of
-from ..base.promotion import scalar_dtype
+from ..base.layout import (
+    Layout,
+    contiguous_layout,
+    contiguous_strides,
+    layout_of,
+    ordered_strides,
+    with_batch,
+)
+from ..base.promotion import require_fit, scalar_dtype
+from ..kernel import convert
 from ..ops import core
+from ..ops.signature import strides_of_first
 from ..runtime.buffer import Buffer
 from .conversion import device_of, from_array, tensor
 from .storage import Storage
@@ -39,11 +48,10 @@ def fresh_layout(
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
     where = device_of(device)
     made = contiguous_layout(shape, dtype or get_default_dtype(), where)
-    if memory_format is not None and getattr(memory_format, "name", "") in (
-        "channels_last",
-        "channels_last_3d",
-    ):
-        made = layout_of(shape, channels_last_strides(shape), 0, made.dtype, where)
+    if memory_format is not None:
+        from .methods import strides_in
+
+        made = layout_of(shape, strides_in(shape, memory_format), 0, made.dtype, where)
     return made
 
 
@@ -53,9 +61,11 @@ def filled(layout: Layout, value: Any, requires_grad: bool = False) -> Tensor:
         made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
     else:
         require_memory(layout)
-        made = core.full(tuple(layout.shape), value, layout.dtype)
-        if made._layout.strides != layout.strides:
-            made = core.restride(made, layout.strides)
+        made = core.full(tuple(layout.whole.shape), value, layout.dtype)
+        if made._layout.strides != layout.whole.strides:
+            made = core.restride(made, layout.whole.strides)
+        if layout.batch:
+            made = make_tensor(made._storage, layout)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -76,7 +86,8 @@ def require_memory(layout: Layout) -> None:
 
 
 def empty(
-    *size: Any,
+    *extents: Any,
+    size: Any = None,
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -85,7 +96,7 @@ def empty(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of unspecified values, as `torch.empty`."""
-    made = fresh_layout(size, dtype, device, memory_format)
+    made = fresh_layout(extents if size is None else (size,), dtype, device, memory_format)
     if made.device.type == "meta":
         result = make_tensor(Storage(-1, 0, made.numel, made.dtype), made)
     else:
@@ -95,26 +106,71 @@ def empty(
     return result.requires_grad_() if requires_grad else result
 
 
-def zeros(
-    *size: Any,
+def empty_permuted(
+    size: Sequence[int],
+    physical_layout: Sequence[int],
+    *,
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A dense tensor of unspecified values whose dimensions lie in memory in the order
+    `physical_layout`, outermost first, as `torch.empty_permuted`.
+
+    RuntimeError unless that order names every dimension once.
+
+    >>> import rushlight as rl
+    >>> rl.empty_permuted((2, 3, 5), (1, 0, 2)).stride()
+    (5, 10, 1)
+    """
+    shape, order = sizes((size,)), sizes((physical_layout,))
+    if len(shape) != len(order):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            f"len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for k, axis in enumerate(order):
+        if not 0 <= axis < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got "
+                f"{axis} at index {k})"
+            )
+    if len(set(order)) != len(order):
+        raise RuntimeError(f"Duplicate dim not allowed, got physical_layout={list(order)}")
+    strides = ordered_strides(shape, order)
+    return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def zeros(
+    *extents: Any,
+    size: Any = None,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of zeros, as `torch.zeros`."""
-    return filled(fresh_layout(size, dtype, device), 0, requires_grad)
+    return filled(
+        fresh_layout(extents if size is None else (size,), dtype, device), 0, requires_grad
+    )
 
 
 def ones(
-    *size: Any,
+    *extents: Any,
+    size: Any = None,
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of ones, as `torch.ones`."""
-    return filled(fresh_layout(size, dtype, device), 1, requires_grad)
+    return filled(
+        fresh_layout(extents if size is None else (size,), dtype, device), 1, requires_grad
+    )
 
 
 def full(
@@ -124,16 +180,18 @@ def full(
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of one value, as `torch.full`: without dtype, of the value's type."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    return filled(
-        fresh_layout((size,), dtype or scalar_dtype(type(fill_value)), device),
-        fill_value,
-        requires_grad,
-    )
+    if isinstance(size, int):
+        raise TypeError("full(): argument 'size' (position 1) must be tuple of ints, not int")
+    type_ = dtype or scalar_dtype(type(fill_value))
+    if not isinstance(fill_value, complex):
+        require_fit(fill_value, fill_value, type_)
+    return filled(fresh_layout((size,), type_, device), fill_value, requires_grad)
 
 
 def layout_like(x: Tensor, dtype: dtype | None, device: Any, memory_format: Any) -> Layout:
@@ -142,16 +200,22 @@ def layout_like(x: Tensor, dtype: dtype | None, device: Any, memory_format: Any)
     """
     layout = x._layout
     where = layout.device if device is None else device_of(device)
-    name = getattr(memory_format, "name", "preserve_format")
-    if name == "preserve_format":
-        from ..ops.signature import elementwise_strides
+    strides: tuple[int, ...] | None = None
+    if memory_format is not None:
+        from .methods import format_strides
 
-        strides: tuple[int, ...] = elementwise_strides(layout.shape, [layout])
-    elif name == "contiguous_format":
-        strides = contiguous_layout(layout.shape, layout.dtype).strides
-    else:
-        strides = channels_last_strides(layout.shape)
-    return layout_of(layout.shape, strides, 0, dtype or layout.dtype, where)
+        strides = format_strides(x, memory_format)
+    if strides is None:
+        strides = strides_of_first(layout.shape, [layout])
+    made = layout_of(layout.shape, strides, 0, dtype or layout.dtype, where)
+    return batched_like(made, layout) if layout.batch else made
+
+
+def batched_like(layout: Layout, model: Layout) -> Layout:
+    """A layout with the batch axes of another one, example after example."""
+    extents = [extent for _, extent, _ in model.batch]
+    steps = contiguous_strides((*extents, layout.numel))
+    return with_batch(layout, [(axis[0], axis[1], st) for axis, st in zip(model.batch, steps)])
 
 
 def zeros_like(
@@ -161,7 +225,8 @@ def zeros_like(
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Zeros in the shape, dtype and order of dimensions of another tensor."""
     return filled(layout_like(input, dtype, device, memory_format), 0, requires_grad)
@@ -174,7 +239,8 @@ def ones_like(
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Ones in the shape, dtype and order of dimensions of another tensor."""
     return filled(layout_like(input, dtype, device, memory_format), 1, requires_grad)
@@ -188,7 +254,8 @@ def full_like(
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """One value in the shape, dtype and order of dimensions of another tensor."""
     return filled(layout_like(input, dtype, device, memory_format), fill_value, requires_grad)
@@ -201,17 +268,17 @@ def empty_like(
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Unspecified values in the shape, dtype and order of dimensions of another tensor."""
     layout = layout_like(input, dtype, device, memory_format)
+    numel = layout.whole.numel
     if layout.device.type == "meta":
-        made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
+        made = make_tensor(Storage(-1, 0, numel, layout.dtype), layout)
     else:
-        made = make_tensor(
-            Storage.of(Buffer(layout.numel * layout.dtype.itemsize), layout.numel, layout.dtype),
-            layout,
-        )
+        buffer = Buffer(numel * layout.dtype.itemsize)
+        made = make_tensor(Storage.of(buffer, numel, layout.dtype), layout)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -222,7 +289,8 @@ def empty_strided(
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Unspecified values with given strides, as `torch.empty_strided`."""
     layout = layout_of(
@@ -246,7 +314,8 @@ def arange(
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """start, start + step, ... up to but not including end, as `torch.arange`."""
     if end is None:
@@ -301,14 +370,25 @@ def _computed_in(type_: dtype) -> Any:
     return np.float32 if type_ in (dtypes.float16, dtypes.bfloat16) else type_.numpy.type
 
 
-def _spaced(start: Any, end: Any, steps: int, span: Any) -> np.ndarray:
-    """Evenly spaced values in the type of the span, each counted from the nearer end."""
+def _rounding(type_: dtype) -> Any:
+    """What rounds a number to a narrow dtype, as PyTorch computes a range; others stay."""
+    if type_ not in (dtypes.float16, dtypes.bfloat16):
+        return lambda value: value
+    return lambda value: convert.round_to(np.asarray(value, np.float32), type_.name)[()]
+
+
+def _spaced(start: Any, end: Any, steps: int, span: Any, rounded: Any = None) -> np.ndarray:
+    """Evenly spaced values in the type of the span, each counted from the nearer end; `rounded`
+    is applied to every number that comes up on the way.
+    """
     type_ = type(span)
     if steps == 1:
         return np.asarray([start], type_)
-    step = type_(span / (steps - 1)) if steps else span
+    rounded = rounded or (lambda value: value)
+    step = type_(rounded(span / (steps - 1))) if steps else span
     index = np.arange(steps)
-    low, high = type_(start) + step * index, type_(end) - step * (steps - 1 - index)
+    up, down = (rounded(step * rounded(i)) for i in (index, steps - 1 - index))
+    low, high = rounded(type_(start) + up), rounded(type_(end) - down)
     return np.where(index < steps // 2, low, high).astype(type_)
 
 
@@ -320,7 +400,8 @@ def linspace(
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """`steps` values from start to end inclusive, evenly spaced, as `torch.linspace`."""
     start, end = _ends("linspace", start, end, steps)
@@ -331,7 +412,9 @@ def linspace(
     )
     if type_.kind == "int":
         start, end = int(start), int(end)
-    values = _spaced(start, end, steps, _computed_in(type_)(end - start))
+    rounded = _rounding(type_)
+    start, end = rounded(start), rounded(end)
+    values = _spaced(start, end, steps, _computed_in(type_)(rounded(end - start)), rounded)
     made = from_array(values, type_, device_of(device))
     return made.requires_grad_() if requires_grad else made
 
@@ -343,7 +426,10 @@ def logspace(
     base: float = 10.0,
     *,
     dtype: dtype | None = None,
-    **options: Any,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """base raised to evenly spaced exponents, as `torch.logspace`."""
     start, end = _ends("logspace", start, end, steps)
@@ -352,11 +438,14 @@ def logspace(
         start, end = int(start), int(end)
         exponents = _spaced(start, end, steps, np.float32(end - start)).astype(np.float32)
     else:
-        exponents = _spaced(start, end, steps, _computed_in(type_)(end - start))
+        rounded = _rounding(type_)
+        if steps != 1:  # a single exponent is not rounded
+            start, end = rounded(start), rounded(end)
+        exponents = _spaced(start, end, steps, _computed_in(type_)(rounded(end - start)))
     wide = np.result_type(exponents.dtype, np.float64) if type_.kind == "int" else exponents.dtype
     powers = np.power(np.asarray(base, wide), exponents.astype(wide))
-    made = from_array(powers, type_, device_of(options.get("device")))
-    return made.requires_grad_() if options.get("requires_grad") else made
+    made = from_array(powers, type_, device_of(device))
+    return made.requires_grad_() if requires_grad else made
 
 
 def eye(
@@ -366,7 +455,8 @@ def eye(
     dtype: dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere, as `torch.eye`."""
     columns = n if m is None else m
@@ -377,15 +467,20 @@ def eye(
 
 
 def scalar_tensor(
-    s: Any, *, dtype: dtype | None = None, device: Any = None, **ignored: Any
+    s: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A zero-dimensional tensor of the default dtype."""
-    return tensor(s, dtype=dtype or get_default_dtype(), device=device)
+    made = tensor(s, dtype=dtype or get_default_dtype(), device=device)
+    return made.requires_grad_() if requires_grad else made
 
 
-def legacy_tensor(
-    cls: type, *args: Any, dtype: dtype | None = None, device: Any = None, **ignored: Any
-) -> Tensor:
+def legacy_tensor(cls: type, *args: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """`rushlight.Tensor(2, 3)`, `rushlight.Tensor([1, 2])`: PyTorch's old constructor (float32
     unless stated).
     """
@@ -403,6 +498,7 @@ def legacy_tensor(
 
 FUNCTIONS = (
     empty,
+    empty_permuted,
     zeros,
     ones,
     full,
@@ -433,7 +529,12 @@ def new_like(method: str) -> Callable[..., Tensor]:
     def new(
         self: Tensor, *args: Any, dtype: dtype | None = None, device: Any = None, **options: Any
     ) -> Tensor:
-        return maker(*args, dtype=dtype or self.dtype, device=device or self.device, **options)
+        made = maker(*args, dtype=dtype or self.dtype, device=device or self.device, **options)
+        if self._layout.batch and method != "new_tensor":
+            from .batching import spread
+
+            return spread(made, self._layout)
+        return made
 
     new.__name__ = method
     return new

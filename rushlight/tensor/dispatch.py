@@ -16,7 +16,7 @@ from weakref import ref
 
 from ..autograd.modes import MODE
 from ..autograd.tape import TAPE_HOOKS, SavedTensor, record_op
-from ..base.layout import Layout
+from ..base.layout import Layout, with_batch
 from ..base.settings import SETTINGS
 from ..engine.flush import flush
 from ..graph.node import Node
@@ -61,6 +61,8 @@ def dispatch(row: Op, args: tuple) -> Any:
             scalars.append(value)
             key.append(value.__class__)
         elif kind == VALUES and value is not None:
+            if value.__class__ is not list and not isinstance(value, (tuple, list)):
+                _no_sequence(row, value)
             if any(isinstance(v, Node) for v in value):
                 return call_body(row, list(args))
             value = [v if isinstance(v, Tensor) else _no_tensor(row, v) for v in value]
@@ -97,7 +99,7 @@ def dispatch(row: Op, args: tuple) -> Any:
 def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
     """Append to the trace; the outputs as a Tensor, or a tuple of them."""
     if signature.layouts[0].device.type == "meta":
-        outs = [make_tensor(Storage(-1, 0, x.numel, x.dtype), x) for x in signature.layouts]
+        outs = [make_tensor(Storage(-1, 0, x.whole.numel, x.dtype), x) for x in signature.layouts]
         return outs[0] if signature.count == 1 else tuple(outs)
     shared = False
     with LOCK:
@@ -123,13 +125,13 @@ def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
         owners = trace.owners
         if signature.count == 1:
             layout = signature.layouts[0]
-            storage = Storage(epoch, len(owners), layout.numel, layout.dtype)
+            storage = Storage(epoch, len(owners), layout.whole.numel, layout.dtype)
             owners.append(ref(storage))
             result: Any = make_tensor(storage, layout)
         else:
             result = []
             for layout in signature.layouts:
-                storage = Storage(epoch, len(owners), layout.numel, layout.dtype)
+                storage = Storage(epoch, len(owners), layout.whole.numel, layout.dtype)
                 owners.append(ref(storage))
                 result.append(make_tensor(storage, layout))
             result = tuple(result)
@@ -163,6 +165,8 @@ def _described(row: Op, args: tuple) -> tuple:
         if kind == STATIC:
             described.append(_frozen(value))
         elif kind == VALUES and value is not None:
+            if isinstance(value, Tensor):
+                _no_sequence(row, value)
             described.append([v._layout for v in value])
         elif isinstance(value, Tensor):
             described.append(value._layout)
@@ -202,6 +206,14 @@ def _no_tensor(row: Op, value: Any) -> Any:
     )
 
 
+def _no_sequence(row: Op, value: Any) -> Any:
+    name, place = next((n, p) for p, (n, k) in enumerate(zip(row.names, row.kinds)) if k == VALUES)
+    raise TypeError(
+        f"{row.__name__}(): argument '{name}' (position {place + 1}) must be tuple of Tensors, not "
+        f"{type(value).__name__}"
+    )
+
+
 def _holds_tensor(value: Any) -> bool:
     """Whether a static argument is a tensor, or a sequence with one in it."""
     return isinstance(value, Tensor) or (
@@ -224,12 +236,32 @@ def _filled(number: int) -> Callable[[Layout], Tensor]:
     def make(layout: Layout) -> Tensor:
         from ..ops.core import full
 
-        return full(tuple(layout.shape), number, layout.dtype)
+        made = full(tuple(layout.shape), number, layout.dtype)
+        if not layout.batch:
+            return made
+        axes = [(level, extent, 0) for level, extent, _ in layout.batch]
+        return make_tensor(made._storage, with_batch(made._layout, axes))
 
     return make
 
 
 Op.dispatcher = staticmethod(dispatch)  # type: ignore[assignment]
+
+
+def _vmap(*args: Any, **kwargs: Any) -> Callable:
+    from .vmap import vmap
+
+    return vmap(*args, **kwargs)
+
+
+def _map_function(*args: Any) -> Any:
+    from .vmap import map_function
+
+    return map_function(*args)
+
+
+TAPE_HOOKS.map_function = staticmethod(_map_function)  # type: ignore[assignment]
+TAPE_HOOKS.vmap = staticmethod(_vmap)  # type: ignore[assignment]
 TAPE_HOOKS.zeros = staticmethod(_filled(0))  # type: ignore[assignment]
 TAPE_HOOKS.ones = staticmethod(_filled(1))  # type: ignore[assignment]
 
@@ -244,4 +276,5 @@ def _restored(storage: Storage, layout: Layout, function: Any, number: int) -> T
     return tensor
 
 
+TAPE_HOOKS.alias = staticmethod(make_tensor)  # type: ignore[assignment]
 TAPE_HOOKS.make_tensor = staticmethod(_restored)  # type: ignore[assignment]

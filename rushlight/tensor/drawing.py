@@ -9,6 +9,7 @@ tensor that they fill, as PyTorch's do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..autograd.modes import MODE
 from ..base import dtype as dtypes
-from ..base.layout import Layout, contiguous_layout
+from ..base.layout import Layout, contiguous_layout, contiguous_strides, with_batch
 from ..graph.trace import LOCK
 from ..ops import core
 from ..runtime.buffer import Buffer
@@ -74,14 +75,75 @@ def buffer_of(values: np.ndarray) -> Buffer:
 def drawn(
     layout: Layout, draw: Draw, generator: Generator | None, requires_grad: bool = False
 ) -> Tensor:
-    """A new tensor of a dense layout, filled with drawn numbers."""
+    """A new tensor of a dense layout, filled with drawn numbers (inside vmap with
+    randomness="different", with numbers for each example).
+    """
+    if MODE.levels:
+        layout = for_examples(layout)
     if layout.device.type == "meta":
-        made = make_tensor(Storage(-1, 0, layout.numel, layout.dtype), layout)
+        made = make_tensor(Storage(-1, 0, layout.whole.numel, layout.dtype), layout)
     else:
-        require_memory(layout)
-        values = draw_numbers(draw, layout, generator)
-        made = make_tensor(Storage.of(buffer_of(values), layout.numel, layout.dtype), layout)
+        require_memory(layout.whole)
+        values = draw_numbers(draw, layout.whole, generator)
+        made = make_tensor(Storage.of(buffer_of(values), layout.whole.numel, layout.dtype), layout)
     return made.requires_grad_() if requires_grad else made
+
+
+def for_examples(layout: Layout) -> Layout:
+    """The layout of what is drawn inside the vmaps that are being run: with an axis for each whose
+    randomness is "different".
+
+    RuntimeError in a vmap whose randomness is "error".
+    """
+    if any(level.randomness == "error" for level in MODE.levels):
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the "
+            "'same' or 'different' randomness flags on vmap or perform the randomness operation "
+            "out of vmap"
+        )
+    apart = [level for level in MODE.levels if level.randomness == "different"]
+    numbers = {axis[0] for axis in layout.batch}
+    extents = [level.extent for level in apart]
+    steps = contiguous_strides((*extents, layout.numel))
+    axes = [
+        (level.number, level.extent, step)
+        for level, step in zip(apart, steps)
+        if level.number not in numbers
+    ]
+    return with_batch(layout, [*layout.batch, *axes]) if axes else layout
+
+
+def of_parameters(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function that draws from tensors of parameters, made fit for vmap: it draws for all
+    examples at once, in those levels that are "different" or that the parameters vary along.
+    """
+
+    @wraps(function)
+    def drawing(*args: Any, **kwargs: Any) -> Tensor:
+        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+        if not MODE.levels or not tensors:
+            return function(*args, **kwargs)
+        from .batching import hide, show
+
+        drawn_for = for_examples(contiguous_layout((), dtypes.bool_))
+        numbers = {axis[0] for layout in (drawn_for, *(x._layout for x in tensors))
+                   for axis in layout.batch}  # fmt: skip
+        levels = [level for level in MODE.levels if level.number in numbers]
+        rank = max((x.ndim for x in tensors), default=0)
+
+        def shown(x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return x
+            return show(x.reshape((*(1,) * (rank - x.ndim), *x.shape)), levels)
+
+        outer, MODE.levels = MODE.levels, ()
+        try:
+            made = function(*map(shown, args), **{k: shown(x) for k, x in kwargs.items()})
+        finally:
+            MODE.levels = outer
+        return hide(made, levels)
+
+    return drawing
 
 
 def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor:
@@ -90,6 +152,9 @@ def draw_into(target: Tensor, draw: Draw, generator: Generator | None) -> Tensor
     layout = target._layout
     if layout.device.type == "meta":
         return target
+    if MODE.levels:
+        plain = contiguous_layout(layout.shape, layout.dtype)
+        return overwrite(target, drawn(plain, draw, generator), check=False)
     values = draw_numbers(draw, layout, generator)
     storage = target._storage
     covers = layout.numel == storage.numel and layout.dtype is storage.dtype and layout.dense()

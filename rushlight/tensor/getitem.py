@@ -179,7 +179,7 @@ def mask_positions(mask: Any) -> list[Tensor]:
 def known(x: Tensor) -> bool:
     """Whether the values can be looked at without computing anything, and cheaply."""
     storage = x._storage
-    return (
+    return not x._layout.batch and (
         storage.buffer is not None and not storage.pending() and x._layout.numel <= _CHECKED_AT_CALL
     )
 

@@ -108,6 +108,8 @@ def replace(target: Tensor, value: Tensor) -> Tensor:
     with LOCK:
         storage = target._storage
         taped = MODE.grad and (value.requires_grad or target.requires_grad)
+        if taped and target._base is not None:
+            refuse_piece(target, "is a view and is being modified inplace")
         kept = storage.buffer if storage.outside() else None
         store(storage, target._layout, value)
         count_write(target)
@@ -117,6 +119,23 @@ def replace(target: Tensor, value: Tensor) -> Tensor:
     if taped:
         rebase(target, value)
     return target
+
+
+def refuse_piece(view: Tensor, what: str) -> None:
+    """RuntimeError for one of several views that one call returned (or a view of such a one): the
+    tape has no way to give it another entry.
+    """
+    from .views import PiecesGradFn, ViewGradFn
+
+    function = view._grad_fn
+    while function.__class__ is ViewGradFn:
+        function = function.edges[0].function
+    if function.__class__ is PiecesGradFn:
+        raise RuntimeError(
+            f"Output {view._output_nr} of {function.title} {what}. This view is the output of a "
+            "function that returns multiple views. Such functions do not allow the output views to "
+            "be modified inplace. You should replace the inplace operation by an out-of-place one."
+        )
 
 
 def count_write(target: Tensor) -> None:
@@ -129,8 +148,12 @@ def count_write(target: Tensor) -> None:
 
 def store(storage: Storage, layout: Layout, value: Tensor) -> None:
     """Make the storage's value what it is after `value` was stored through `layout`."""
-    if layout.numel == 0:
+    if layout.whole.numel == 0:
         return
+    if layout.batch or value._layout.batch:
+        from .batching import whole_values
+
+        layout, value = layout.whole, whole_values(value.detach(), layout)
     covers = layout.numel == storage.numel and layout.dense() and layout.dtype is storage.dtype
     if covers:
         fresh = (

@@ -62,7 +62,7 @@ OPERATORS: dict[str, tuple[str, bool]] = {
 }
 # operators whose public function chooses among rows; the others go to their row at once
 CHOOSING = frozenset({"pow"})
-UNARY = {"__neg__": "neg", "__invert__": "bitwise_not", "__abs__": "abs"}
+UNARY = {"__neg__": "neg", "__abs__": "abs"}
 IN_PLACE = {
     "__iadd__": "add",
     "__isub__": "sub",
@@ -97,15 +97,19 @@ def _operator(name: str, row: str, swapped: bool) -> Callable:
 
 
 def _bound(function: Callable, swapped: bool, name: str) -> Callable:
-    dispatch = Op.dispatcher
     if isinstance(function, Op) and len(function.names) == 2 and not swapped:
         row: Op = function
 
         def method(self: Tensor, other: Any) -> Any:
-            return dispatch(row, (self, other))
+            return Op.dispatcher(row, (self, other))  # looked up anew: autocast changes it
     elif swapped:
 
         def method(self: Tensor, other: Any) -> Any:
+            if not isinstance(self, Tensor):  # called on the class, with a number
+                raise TypeError(
+                    f"descriptor '{name}' for 'Tensor' objects doesn't apply to a "
+                    f"'{type(self).__name__}' object"
+                )
             return function(other, self)
     else:
 
@@ -134,7 +138,7 @@ def functions() -> dict[str, Callable]:
         found.update({f.__name__: f for f in module.FUNCTIONS})
         found.update(getattr(module, "ALIASES", {}))
     found["clone"] = methods.clone
-    found.update({name: outputs.with_out(found[name]) for name in outputs.MAKERS if name in found})
+    found.update({n: outputs.with_out(found[n]) for n in outputs.MAKERS.split() if n in found})
     return found
 
 
@@ -190,15 +194,26 @@ def _adjoint(x: Tensor, name: str) -> Tensor:
     return namespace.conj(flipped) if x.dtype.is_complex else flipped
 
 
+def _inverted(self: Tensor) -> Tensor:
+    if self.dtype.kind not in ("int", "bool"):
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors, but this "
+            f"one is {self.dtype}"
+        )
+    return namespace.bitwise_not(self)
+
+
 def _install_operators() -> None:
     for name, (row, swapped) in OPERATORS.items():
         setattr(Tensor, name, _operator(name, row, swapped))
     for name, row in UNARY.items():
         setattr(Tensor, name, lambda self, row=row: getattr(namespace, row)(self))
+    Tensor.__invert__ = _inverted
     for name, row in IN_PLACE.items():
         setattr(Tensor, name, methods.inplace_of(row))
     Tensor.__pos__ = lambda self: namespace.positive(self)
-    Tensor.__rtruediv__ = lambda self, other: namespace.reciprocal(self) * other
+    Tensor.__rtruediv__ = lambda self, other: self.reciprocal() * other
+    Tensor.__rdiv__ = Tensor.__rtruediv__
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))
     Tensor.mT = property(lambda self: views.transpose(self, -2, -1))
     Tensor.H = property(lambda self: _adjoint(self, "H"))

@@ -6,13 +6,20 @@ result overwrite its first argument (tensor/inplace.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..autograd.modes import MODE
 from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.dtype import ALIASES, DTYPES, TYPE_NAMES, dtype
-from ..base.layout import channels_last_strides, contiguous_strides, is_channels_last
+from ..base.layout import (
+    channels_last_strides,
+    contiguous_strides,
+    is_channels_last,
+    layout_of,
+    suggests_channels_last,
+)
 from ..ops import core, namespace
 from ..ops.registry import TABLE
 from .conversion import device_of
@@ -42,24 +49,36 @@ channels_last_3d = memory_format("channels_last_3d")
 preserve_format = memory_format("preserve_format")
 
 
-def format_strides(x: Tensor, wanted: memory_format) -> tuple[int, ...] | None:
-    """The strides that a format asks of a tensor; None for preserve_format.
+def strides_in(shape: Sequence[int], wanted: memory_format) -> tuple[int, ...]:
+    """The dense strides of a shape in a format.
 
-    RuntimeError for a wrong rank.
+    RuntimeError for a wrong rank, and for preserve_format, which there is nothing to preserve of.
     """
     if wanted is preserve_format:
-        return None
+        raise RuntimeError("unsupported memory format Preserve: there is no tensor to take it from")
     if wanted is contiguous_format:
-        return contiguous_strides(x.shape)
+        return contiguous_strides(shape)
     rank = 4 if wanted is channels_last else 5
-    if x.ndim != rank:
+    if len(shape) != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {wanted.name} format")
-    return channels_last_strides(x.shape)
+    return channels_last_strides(shape)
+
+
+def format_strides(x: Tensor, wanted: memory_format) -> tuple[int, ...] | None:
+    """The strides that a format asks of a tensor; None for preserve_format."""
+    return None if wanted is preserve_format else strides_in(x.shape, wanted)
+
+
+def format_of(x: Tensor) -> memory_format:
+    """The memory format that a tensor is taken to be in, gaps or not."""
+    if not suggests_channels_last(x.shape, x._layout.strides):
+        return contiguous_format
+    return channels_last if x.ndim == 4 else channels_last_3d
 
 
 def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> bool:
     """Whether the elements lie in the order of a memory format without gaps."""
-    if memory_format is contiguous_format:
+    if memory_format not in (channels_last, channels_last_3d):
         return self._layout.contiguous
     rank = 4 if memory_format is channels_last else 5
     return self.ndim == rank and is_channels_last(self.shape, self._layout.strides)
@@ -67,10 +86,10 @@ def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format
 
 def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """The tensor itself where it is contiguous in a format, else a copy that is."""
-    if memory_format is preserve_format:
-        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     if is_contiguous(self, memory_format):
         return self
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     if memory_format is contiguous_format:
         return core.contiguous(self)
     strides = format_strides(self, memory_format)
@@ -104,17 +123,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return empty_strided(self.shape, self.stride(), dtype=type_, device="meta")
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     result = self if type_ is self.dtype else core.cast(self, type_)
-    if (
-        strides is not None
-        and result._layout.strides != strides
-        and not _same_order(result, strides)
-    ):
+    if strides is not None and format_of(result) is not format_:
         return core.restride(result, strides)
     return core.clone(result) if copy and result is self else result
-
-
-def _same_order(x: Tensor, strides: tuple[int, ...]) -> bool:
-    return all(n == 1 or a == b for n, a, b in zip(x.shape, x._layout.strides, strides))
 
 
 def _to_arguments(
@@ -155,8 +166,11 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         return f"torch.{TYPE_NAMES[self.dtype.name]}Tensor"
     if isinstance(dtype, str):
         short = dtype.removeprefix("torch.").removesuffix("Tensor")
-        dtype = DTYPES[next(name for name, title in TYPE_NAMES.items() if title == short)]
-    return to(self, dtype)
+        found = [name for name, title in TYPE_NAMES.items() if title == short]
+        if not found:
+            raise ValueError(f"invalid type: {dtype!r}: a name such as 'torch.FloatTensor'")
+        dtype = DTYPES[found[0]]
+    return to(self, getattr(dtype, "dtype", dtype))  # a type such as torch.LongTensor has one
 
 
 def _conversion(name: str, target: dtype) -> Callable:
@@ -182,7 +196,9 @@ CPU_DEVICE = device("cpu")
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Overwrite with the values of another tensor, broadcast and converted."""
+    """Overwrite with the values of another tensor (or a number), broadcast and converted."""
+    if isinstance(src, (bool, int, float, complex)):
+        src = scalar_tensor(src, dtype=scalar_dtype(type(src)))
     if not isinstance(src, Tensor):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
@@ -193,8 +209,10 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Overwrite every element with one value."""
+    """Overwrite every element with one value; RuntimeError where an integer dtype cannot hold it."""
     check_writable(self)
+    if value.__class__ in (int, float):
+        require_fit(value, value, self.dtype)
     return overwrite(self, core.fill(self, value), check=False)
 
 
@@ -209,6 +227,10 @@ def set_(
     """Make this tensor look at another tensor's (or storage's) memory."""
     from .bits import UntypedStorage, tensor_on
 
+    if MODE.grad and self.requires_grad and self.is_leaf:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
     if isinstance(source, UntypedStorage):
         source = tensor_on(source, self.dtype)
     if source is None:
@@ -234,8 +256,24 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     from .creation import empty
     from .views import sizes
 
-    layout = contiguous_layout(sizes(size), self.dtype, self.device)
+    if MODE.grad and self.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    if self._layout.batch:
+        raise RuntimeError(
+            "vmap: resize_() on a Tensor that holds one value for each example is not possible: "
+            "the examples share its memory. Make a tensor of the new shape instead."
+        )
+    shape = sizes(size)
+    layout = contiguous_layout(shape, self.dtype, self.device)
+    if memory_format not in (None, contiguous_format):
+        strides = strides_in(shape, memory_format)
+        layout = layout_of(shape, strides, 0, self.dtype, self.device)
     if layout.numel > self._storage.numel:
+        if self._storage.shared:
+            raise RuntimeError(
+                "Trying to resize storage that is not resizable: this memory is not the tensor's "
+                f"own, and has {self._storage.numel} elements where {layout.numel} are asked for"
+            )
         grown = empty(layout.numel, dtype=self.dtype)
         if self._storage.numel:
             flat = make_tensor(self._storage, contiguous_layout((self._storage.numel,), self.dtype))
@@ -246,6 +284,15 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
         self._storage.epoch = -1
     self._layout = layout
     return self
+
+
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """resize_ to the shape of another tensor (preserve_format: and to its memory format), as
+    `torch.Tensor.resize_as_`.
+    """
+    if memory_format is preserve_format:
+        memory_format = format_of(the_template)
+    return resize_(self, *the_template.shape, memory_format=memory_format)
 
 
 def inplace_of(name: str) -> Callable:
@@ -324,6 +371,23 @@ def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
     return _rebuild, (type(self), window(self).copy(), self.dtype.name, self._requires_grad)
 
 
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """PyTorch's older `new_empty` and `new_tensor`: sizes or values, this tensor's dtype."""
+    from .creation import legacy_tensor
+
+    return legacy_tensor(Tensor, *args, dtype=self.dtype, device=device or self.device)
+
+
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """This tensor, which is dense, or its values in another dtype."""
+    return self if dtype is None else to(self, dtype)
+
+
+def dequantize(self: Tensor) -> Tensor:
+    """The values in float32: of a tensor that is not quantised, a conversion."""
+    return to(self, dtypes.float32)
+
+
 METHODS: dict[str, Any] = {
     "is_contiguous": is_contiguous,
     "contiguous": contiguous,
@@ -337,6 +401,7 @@ METHODS: dict[str, Any] = {
     "zero_": zero_,
     "set_": set_,
     "resize_": resize_,
+    "resize_as_": resize_as_,
     "__deepcopy__": __deepcopy__,
     "__reduce_ex__": __reduce_ex__,
     "bool": _conversion("bool", dtypes.bool_),
@@ -347,6 +412,9 @@ METHODS: dict[str, Any] = {
     "type_as": lambda self, other: to(self, other.dtype),
     "is_floating_point": lambda self: self.dtype.is_floating_point,
     "is_complex": lambda self: self.dtype.is_complex,
+    "new": new,
+    "to_dense": to_dense,
+    "dequantize": dequantize,
     "is_signed": lambda self: self.dtype.is_signed,
     "is_conj": lambda self: False,
     "is_neg": lambda self: False,

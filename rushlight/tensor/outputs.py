@@ -12,18 +12,38 @@ from functools import wraps
 from typing import Any
 
 from ..autograd.modes import MODE
-from ..base.dtype import TYPE_NAMES
+from ..base.dtype import TYPE_NAMES, uint8
 from ..base.promotion import can_cast
 from ..ops import core
 from ..ops.registry import Op
+from .casting import suspended
 from .inplace import check_overlap, check_writable, overwrite
 from .methods import resize_
 from .tensor import Tensor
 
-# what is made without operands takes its dtype from `out`
-MAKERS = frozenset(
-    {"empty", "zeros", "ones", "full", "arange", "range", "linspace", "logspace", "eye"}
+# what is made without operands
+MAKERS = "arange empty eye full linspace logspace ones range zeros"
+# what is not converted on its way into `out`: other dtypes are a RuntimeError
+UNCONVERTED = """
+abs absolute addbmm addmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy
+avg_pool2d avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex complex conj_physical cross
+cummax cummin det diag diagonal_copy diff dot eigh eigvalsh expand_copy float_power floor frac frexp
+gather gelu hardshrink heaviside histc histogram index_add index_copy index_select inner inv inv_ex
+isin isneginf isposinf kthvalue ldl_factor ldl_factor_ex ldl_solve linear log_softmax logcumsumexp
+logsigmoid lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm mm mode msort
+multi_dot multinomial mv nan_to_num nanquantile narrow_copy neg negative nonzero norm permute_copy
+polar qr quantile rand randn renorm round scatter scatter_add searchsorted sgn sign signbit
+slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular sort
+split_with_sizes_copy squeeze_copy svd svdvals t_copy take take_along_dim tensordot topk
+transpose_copy triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot vecdot
+vector_norm view_copy where
+"""
+# what takes its dtype from `out` where the call names none
+TYPED_BY_OUT = frozenset(
+    f"{MAKERS} cumprod cumsum nansum normal prod rand randint randn randperm sum".split()
 )
+EXACT = frozenset(f"{MAKERS} {UNCONVERTED}".split())
+UINT8_FOR_BOOL = frozenset({"all", "any"})  # their results from the time before bool
 
 
 def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
@@ -50,9 +70,10 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
     for each in outputs:
         check_writable(each)
         check_overlap(each, operands)
-    if name in MAKERS:
+    if name in TYPED_BY_OUT:
         call.setdefault("dtype", outputs[0].dtype)
-    made = function(*args, **call)
+    with suspended():  # as PyTorch's overloads with out, which autocast leaves alone
+        made = function(*args, **call)
     results = (made,) if isinstance(made, Tensor) else tuple(made)
     if len(results) != len(outputs):
         raise TypeError(f"{name}(): out has {len(outputs)} tensors, the result {len(results)}")
@@ -77,6 +98,12 @@ def _tensors(values: Sequence) -> tuple[Tensor, ...]:
 
 
 def _check(name: str, target: Tensor, value: Tensor) -> None:
+    exact = name in EXACT and not (name in UINT8_FOR_BOOL and target.dtype is uint8)
+    if exact and target.dtype is not value.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected out tensor to have dtype {value.dtype}, but got {target.dtype} "
+            "instead"
+        )
     if not can_cast(value.dtype, target.dtype):
         raise RuntimeError(
             f"{name}(): result type {TYPE_NAMES[value.dtype.name]} can't be cast to the desired "

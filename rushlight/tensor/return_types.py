@@ -29,6 +29,17 @@ def named(name: str, *fields: str) -> Callable[[tuple], Any]:
         )
 
     properties = {field: property(itemgetter(k)) for k, field in enumerate(fields)}
-    return type(
-        name, (tuple,), {"__slots__": (), "__repr__": show, "_fields": fields, **properties}
-    )
+    count = {"n_fields": len(fields), "n_sequence_fields": len(fields), "n_unnamed_fields": 0}
+    body = {
+        "__slots__": (),
+        "__module__": "torch.return_types",
+        "__repr__": show,
+        "__reduce__": lambda self: (_remade, (name, fields, tuple(self))),
+        "__match_args__": fields,
+    }
+    return type(name, (tuple,), {**body, **count, **properties})
+
+
+def _remade(name: str, fields: tuple[str, ...], values: tuple) -> Any:
+    """A pickled result again."""
+    return named(name, *fields)(values)

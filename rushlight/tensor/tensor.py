@@ -18,6 +18,7 @@ from ..autograd.modes import MODE
 from ..autograd.tape import AccumulateGrad, GradFn, RemovableHandle
 from ..base import dtype as dtypes
 from ..base.device import device
+from ..base.errors import MissingNameError
 from ..base.layout import Layout, Size, normalize_axis
 from .storage import Storage
 
@@ -395,6 +396,7 @@ class Tensor:
         lambda self: False
     )
     layout = property(lambda self: strided)
+    _backward_hooks = property(lambda self: self._hooks)
     names = property(lambda self: (None,) * self._layout.ndim)
     itemsize = property(element_size)
     nbytes = property(lambda self: self._layout.numel * self._layout.dtype.itemsize)
@@ -419,11 +421,8 @@ class Tensor:
             if function is not None:
                 setattr(Tensor, name, function)
                 return getattr(self, name)
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, dir(type(self)), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
+        kind = type(self)
+        raise MissingNameError(f"'{kind.__name__}' object", name, lambda: dir(kind))
 
     @classmethod
     def _make_subclass(cls, subclass: type, data: Tensor, requires_grad: bool = False) -> Any:

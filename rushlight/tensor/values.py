@@ -27,6 +27,8 @@ def window(x: Tensor) -> np.ndarray:
     layout = x._layout
     if layout.device.type == "meta":
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if layout.batch:
+        raise _hidden("reading its values")
     kind = layout.dtype.numpy
     flat = x._storage.realize().numpy(kind)
     if layout.numel == 0:
@@ -39,12 +41,23 @@ def window(x: Tensor) -> np.ndarray:
     )
 
 
+def _hidden(what: str) -> RuntimeError:
+    """What is said where the one value of many examples is asked for."""
+    return RuntimeError(
+        f"vmap: It looks like you're {what} on a Tensor that holds one value for each example. "
+        "vmap does not support that: use operations on tensors (where() for a choice), or call "
+        "the function without vmap."
+    )
+
+
 def item(self: Tensor) -> Any:
     """The one element as a Python number, as `torch.Tensor.item`."""
     if self._layout.numel != 1:
         raise RuntimeError(
             f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar"
         )
+    if self._layout.batch:
+        raise _hidden("calling .item()")
     found = window(self).reshape(())
     return (
         convert.bfloat16_values(found).reshape(()) if self.dtype is dtypes.bfloat16 else found
@@ -76,6 +89,8 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     layout = self._layout
     if layout.device.type == "meta":
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if layout.batch:
+        raise _hidden("calling .numpy()")
     storage: Storage = self._storage
     size = layout.dtype.itemsize
     strides = tuple(s * size for s in layout.strides)
@@ -99,6 +114,8 @@ def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) ->
 
 def text(self: Tensor, *, tensor_contents: Any = None) -> str:
     """The printed form of a tensor, PyTorch's."""
+    if self._layout.batch:
+        return _batched_text(self)
     meta = self._layout.device.type == "meta"
     found = None if meta else window(self)
     if found is not None and self.dtype is dtypes.bfloat16:
@@ -112,30 +129,59 @@ def text(self: Tensor, *, tensor_contents: Any = None) -> str:
         device=str(self.device),
         requires_grad=self.requires_grad,
         grad_fn_name=function.name() if function is not None else None,
+        class_name=_shown_class(self),
     )
+
+
+def _shown_class(x: Tensor) -> str:
+    """What a tensor calls itself in print: its class, where that is a subclass of a user's."""
+    kind = type(x)
+    is_plain = kind is Tensor or kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return "tensor" if is_plain else kind.__name__
+
+
+def _batched_text(x: Tensor) -> str:
+    """How a tensor looks inside vmap: its level, and the values of all examples."""
+    from .tensor import make_tensor
+
+    level, *_ = x._layout.batch[-1]
+    inside = text(make_tensor(x._storage, x._layout.whole)).replace("\n", "\n    ")
+    return f"BatchedTensor(lvl={level}, bdim=0, value=\n    {inside}\n)"
 
 
 def as_bool(self: Tensor) -> bool:
     if self._layout.numel != 1:
         what = "no values" if self._layout.numel == 0 else "more than one value"
         raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+    if self._layout.batch:
+        raise RuntimeError(
+            "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
+            "flow. It holds one value for each example, so there is no one branch to take: use "
+            "where()."
+        )
     return bool(item(self))
 
 
-def as_int(self: Tensor) -> int:
+def _one_element(self: Tensor) -> Any:
+    """The value that int(), float() and complex() convert; ValueError unless there is one."""
     if self._layout.numel != 1:
-        raise RuntimeError(
-            f"a Tensor with {self._layout.numel} elements cannot be converted to Scalar"
+        raise ValueError(
+            "only one element tensors can be converted to Python scalars, but this one has "
+            f"{self._layout.numel} (shape {list(self.shape)})"
         )
-    return int(item(self))
+    return item(self)
+
+
+def as_int(self: Tensor) -> int:
+    return int(_one_element(self))
 
 
 def as_float(self: Tensor) -> float:
-    return float(item(self))
+    return float(_one_element(self))
 
 
 def as_complex(self: Tensor) -> complex:
-    return complex(item(self))
+    return complex(_one_element(self))
 
 
 def as_index(self: Tensor) -> int:

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import index as as_index
 from typing import Any
 
 from ..autograd.modes import MODE, no_grad
 from ..autograd.tape import Edge, GradFn, gradient_edge
 from ..base.dtype import dtype
-from ..base.layout import Layout, Size, contiguous_strides, layout_of, normalize_axis, view_strides
+from ..base.layout import (
+    Layout,
+    Size,
+    batch_seen_as,
+    contiguous_strides,
+    layout_of,
+    normalize_axis,
+    view_strides,
+    with_batch,
+)
 from ..ops import core
+from .inplace import refuse_piece
 from .tensor import Tensor, make_tensor
 
 
@@ -64,7 +75,7 @@ class PiecesGradFn(GradFn):
 class WriteGradFn(GradFn):
     """The tape entry of memory after an in-place write through a view of it."""
 
-    __slots__ = ("base_layout", "view_layout")
+    __slots__ = ("base_layout", "levels", "view_layout")
 
     def __init__(self, base: Tensor, view: Layout, value: Tensor) -> None:
         edges: list[Edge | None] = [
@@ -73,6 +84,11 @@ class WriteGradFn(GradFn):
         ]
         super().__init__(edges, (base._layout,))
         self.base_layout = base._layout
+        self.levels: Sequence = ()
+        if view.batch and not base._layout.batch:  # vmap made it a view of each example
+            from .batching import levels_of
+
+            self.levels, view = levels_of(view), view.whole
         self.view_layout = view
 
     def name(self) -> str:
@@ -88,6 +104,10 @@ class WriteGradFn(GradFn):
             new = flat.as_strided(view.shape, view.strides, offset)
             if self.edges[0] is not None:
                 new = core.clone(new)
+            if self.levels:
+                from .batching import hide
+
+                new = hide(new, self.levels)
         if self.edges[0] is not None:
             zero = core.full(tuple(view.shape), 0, view.dtype)
             wiped = read_as(core.write_slice(flat, zero, view.strides, offset), base.dtype)
@@ -114,7 +134,14 @@ def offset_within(base: Layout, view: Layout) -> int:
 
 
 def view_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
-    """The window `layout` on x's memory."""
+    """The window `layout` on x's memory (and on that of every example that vmap hides)."""
+    if x._layout.batch and not layout.batch:
+        layout = with_batch(layout, batch_seen_as(x._layout, layout.dtype))
+    return window_of(x, layout, title, inverse)
+
+
+def window_of(x: Tensor, layout: Layout, title: str, inverse: Callable) -> Tensor:
+    """The window `layout` on x's memory, batch axes as the layout says."""
     result = make_tensor(x._storage, layout)
     own = x._base is None or (x._requires_grad and x._grad_fn is None)  # a leaf is a root too
     result._base = x if own else x._base
@@ -149,6 +176,7 @@ def reattach(view: Tensor) -> None:
     view._attached = view._storage.rebased
     if base is None or not base._requires_grad:
         return
+    refuse_piece(view, "is a view and its base or another view of its base was modified inplace")
     view._grad_fn = ViewGradFn(
         "AsStrided", gradient_edge(base), view._layout, strided_inverse(base._layout, view._layout)
     )
@@ -158,6 +186,11 @@ def reattach(view: Tensor) -> None:
 
 def strided_inverse(base: Layout, view: Layout) -> Callable:
     """The gradient of any strided view of dense memory, back in the base's shape."""
+
+    if view.batch and not base.batch:  # the base is one tensor for all examples
+        from .batching import shared_inverse
+
+        return shared_inverse(base, view)
 
     def inverse(g: Tensor) -> Tensor:
         numel = base.numel * base.dtype.itemsize // view.dtype.itemsize
@@ -180,7 +213,7 @@ def sizes(args: tuple) -> tuple[int, ...]:
     """A shape given as several ints or as one sequence of them."""
     if len(args) == 1 and not isinstance(args[0], int) and hasattr(args[0], "__iter__"):
         args = tuple(args[0])
-    return tuple(a if a.__class__ is int else a.__index__() for a in args)
+    return tuple(a if a.__class__ is int else as_index(a) for a in args)
 
 
 def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:

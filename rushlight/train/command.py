@@ -1,4 +1,4 @@
-"""The command line: `rushlight train`, `rushlight predict`, `rushlight doctor`.
+"""The command line: `rushlight train`, `predict`, `run`, `coverage`, `doctor`.
 
 What comes in: arguments. What goes out: an exit code: 0 when done, 2 for a mistake of the user's
 (one line on standard error), 130 or 143 after Ctrl-C or SIGTERM. Invariant: a subcommand is one
@@ -117,12 +117,45 @@ def _doctor_help() -> str:
     return "Print versions, the processor and its features, threads and the cache of kernels."
 
 
+def _run(arguments: list[str]) -> int:
+    """Run `rushlight run`."""
+    from rushlight.alias.run import run
+
+    return run(arguments)
+
+
+def _coverage(arguments: list[str]) -> int:
+    """Run `rushlight coverage`."""
+    from rushlight.alias.scan import coverage
+
+    return coverage(arguments)
+
+
+def _coverage_help() -> str:
+    from rushlight.alias.scan import HELP
+
+    return HELP
+
+
 COMMANDS = {
     "train": Command(_train, "[CONFIG.yaml|CONFIG.json] [key=value ...]", "train a classifier"),
     "predict": Command(_predict, "CHECKPOINT IMAGE... [--top N] [--json]", "classify images"),
+    "run": Command(
+        _run, "SCRIPT.py [ARGS ...] | -m MODULE [ARGS ...]", "run a PyTorch program on rushlight"
+    ),
+    "coverage": Command(
+        _coverage, "PATH [--all]", "list the torch names that a project uses and we lack"
+    ),
     "doctor": Command(_doctor, "", "show versions, processor, threads, cache"),
 }
-_HELP = {"train": _train_help, "predict": _predict_help, "doctor": _doctor_help}
+_HELP = {
+    "train": _train_help,
+    "predict": _predict_help,
+    "coverage": _coverage_help,
+    "doctor": _doctor_help,
+}
+# What follows is the program's own: its options, its exit code, its errors.
+_PROGRAMS = ("run",)
 
 
 def _overview() -> str:
@@ -144,6 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"rushlight {rushlight.__version__}")
         return 0
     name, rest = words[0], words[1:]
+    if name in _PROGRAMS:
+        return COMMANDS[name].run(rest)
     try:
         if name not in COMMANDS:
             from rushlight.models.registry import nearest

@@ -1,4 +1,5 @@
-"""Utilities around training, as in `torch.utils`: `data` loads batches, `hooks` has hook handles.
+"""Utilities around training, as in `torch.utils`: `data` loads batches, `checkpoint` trades memory
+for time, `hooks` has hook handles, `dlpack` lends memory, `tensorboard` writes figures.
 
 Each is imported when it is first named: who needs a hook handle pays for nothing else.
 """
@@ -6,7 +7,7 @@ Each is imported when it is first named: who needs a hook handle pays for nothin
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["data", "hooks"]
+__all__ = ["_pytree", "checkpoint", "data", "dlpack", "hooks", "model_zoo", "tensorboard"]
 
 
 def __getattr__(name: str) -> ModuleType:

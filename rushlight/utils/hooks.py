@@ -10,6 +10,7 @@ harmless.
 from __future__ import annotations
 
 import itertools
+import warnings
 import weakref
 from collections import OrderedDict
 from types import TracebackType
@@ -70,3 +71,21 @@ class RemovableHandle:
         trace: TracebackType | None,
     ) -> None:
         self.remove()
+
+
+def unserializable_hook(f: Any) -> Any:
+    """Mark a hook of a tensor as one that need not be saved with it."""
+    f.__torch_unserializable__ = True
+    return f
+
+
+def warn_if_has_hooks(tensor: Any) -> None:
+    """Warn of hooks that would be lost if the tensor were saved; not of marked ones."""
+    for hook in (getattr(tensor, "_backward_hooks", None) or {}).values():
+        if not hasattr(hook, "__torch_unserializable__"):
+            warnings.warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, "
+                "you can decorate the function with @torch.utils.hooks.unserializable_hook to "
+                "suppress this warning",
+                stacklevel=2,
+            )

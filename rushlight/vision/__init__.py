@@ -8,6 +8,8 @@ transforms draw the numbers that torchvision's draw. Needs Pillow: `pip install 
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import datasets, images, transforms, utils
 from .datasets import DatasetFolder, ImageFolder
 from .images import ImageProblem, read_image
@@ -25,3 +27,12 @@ __all__ = [
     "transforms",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Rooms that few programs need, imported when they are first named."""
+    if name in ("models", "ops"):
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,5 @@
-"""Data sets that live in folders: `root/class/file`, one folder per class.
+"""Data sets that live in folders: `root/class/file`, one folder per class. (Those that have file
+formats of their own are in `stored.py`.)
 
 What comes in: a root folder. What goes out: `(sample, class index)` pairs, classes in sorted order
 of their folder names, samples in sorted order of their paths. Invariant: the order depends on the
@@ -17,10 +18,17 @@ from PIL import Image
 from rushlight.utils.data import Dataset
 
 from .images import EXTENSIONS, read_image
+from .stored import CIFAR10, CIFAR100, KMNIST, MNIST, QMNIST, FashionMNIST
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
     "IMG_EXTENSIONS",
+    "KMNIST",
+    "MNIST",
+    "QMNIST",
     "DatasetFolder",
+    "FashionMNIST",
     "ImageFolder",
     "default_loader",
     "find_classes",

@@ -102,3 +102,53 @@ def test_gradient_edges() -> None:
     assert rl.autograd.graph.get_gradient_edge(y) == (y.grad_fn, 0)
     with pytest.raises(RuntimeError):
         rl.autograd.graph.get_gradient_edge(rl.ones(2))
+
+
+@pytest.mark.parametrize(
+    "how", [{"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}]
+)
+def test_all_rows_or_columns_at_once(how: dict) -> None:
+    def function(x: Any, y: Any) -> Any:
+        return (x[:, None] * y).sin().sum(0), x.exp()
+
+    point = rl.randn(3, dtype=rl.float64), rl.randn(2, dtype=rl.float64)
+    plain = rl.autograd.functional.jacobian(function, point)
+    for found, wanted in zip(rl.autograd.functional.jacobian(function, point, **how), plain):
+        for a, b in zip(found, wanted):
+            assert rl.allclose(a, b)
+            assert not a.requires_grad
+
+
+def test_hessian_strategies() -> None:
+    def function(x: Any) -> Any:
+        return (x**3).prod()
+
+    x = rl.randn(3, dtype=rl.float64)
+    plain = rl.autograd.functional.hessian(function, x)
+    for strategy in ("reverse-mode", "forward-mode"):
+        found = rl.autograd.functional.hessian(
+            function, x, vectorize=True, outer_jacobian_strategy=strategy
+        )
+        assert rl.allclose(found, plain)
+
+
+def test_strategies_that_exclude_each_other() -> None:
+    jacobian, x = rl.autograd.functional.jacobian, rl.ones(2)
+    with pytest.raises(RuntimeError, match="strict=True"):
+        jacobian(rl.exp, x, vectorize=True, strict=True)
+    with pytest.raises(NotImplementedError, match="vectorize"):
+        jacobian(rl.exp, x, strategy="forward-mode")
+    with pytest.raises(NotImplementedError, match="create_graph"):
+        jacobian(rl.exp, x, vectorize=True, strategy="forward-mode", create_graph=True)
+    with pytest.raises(AssertionError, match="Expected strategy"):
+        jacobian(rl.exp, x, strategy="sideways")
+
+
+def test_batched_cotangents_take_one_walk() -> None:
+    x, unused = rl.randn(3, requires_grad=True), rl.ones(1, requires_grad=True)
+    y = x.sin() * x.sum()
+    found = rl.autograd.grad(
+        y, (x, unused), rl.eye(3), is_grads_batched=True, allow_unused=True, retain_graph=True
+    )
+    assert rl.allclose(found[0], rl.autograd.functional.jacobian(lambda x: x.sin() * x.sum(), x))
+    assert found[1] is None

@@ -90,5 +90,31 @@ def test_what_it_asks_of_its_inputs() -> None:
         gradcheck(lambda x: x * 2, (rl.ones(1, dtype=rl.float64).expand(3).requires_grad_(),))
     with pytest.warns(UserWarning, match="double precision"):
         gradcheck(lambda x: x * 2, (rl.ones(1, requires_grad=True),), atol=1e-2, eps=1e-2)
-    with pytest.raises(NotImplementedError):
-        gradcheck(lambda x: x * 2, (point(1.0),), check_forward_ad=True)
+    with pytest.raises(ValueError, match="requires check_forward_ad"):
+        gradcheck(lambda x: x * 2, (point(1.0),), check_batched_forward_grad=True)
+
+
+def test_forward_mode_and_batches() -> None:
+    x, y = point(0.5, -1.0, 2.0), point(1.0, 3.0, -0.5)
+    every = dict.fromkeys(
+        ("check_forward_ad", "check_batched_grad", "check_batched_forward_grad"), True
+    )
+    assert gradcheck(lambda x, y: ((x * y).sin(), x.cumsum(0)), (x, y), **every)
+    assert gradgradcheck(lambda x: x.exp().prod(), (x,), check_fwd_over_rev=True)
+
+    class Wrong(rl.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return t * 3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2
+
+    assert gradcheck(Wrong.apply, (x,))
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradcheck(Wrong.apply, (x,), check_forward_ad=True)

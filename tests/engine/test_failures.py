@@ -125,9 +125,9 @@ def test_integer_division_by_zero(way: str) -> None:
 
 
 def test_a_failing_host_function_names_its_line() -> None:
-    inverse = rl.linalg.inv(rl.zeros(3, 3))
-    with pytest.raises(RuntimeError, match="singular") as caught:
-        inverse.tolist()
+    sizes = rl.linalg.svdvals(rl.full((3, 3), float("nan")))
+    with pytest.raises(RuntimeError, match="failed to converge") as caught:
+        sizes.tolist()
     assert any("test_failures.py" in note for note in getattr(caught.value, "__notes__", ()))
 
 

@@ -16,6 +16,7 @@ from rushlight.engine.program import Program
 @pytest.fixture
 def net() -> Iterator[nn.Module]:
     """A convolution whose weight is laid out in panels, in a graph that no other test records."""
+    flush.PROGRAMS.clear()
     rushlight.manual_seed(0)
     layer = nn.Conv2d(48, 80, 3).requires_grad_(False)
     with rushlight.no_grad():
@@ -31,8 +32,8 @@ def outputs(net: nn.Module, times: int) -> list[np.ndarray]:
 
 def latest() -> Program:
     """The program of the convolution."""
-    programs = [p for p in flush.PROGRAMS.values() if isinstance(p, Program) and p.kept.copies]
-    return programs[-1]
+    programs = [p for p in flush.PROGRAMS.values() if isinstance(p, Program) and p.kept]
+    return next(p for p in reversed(programs) if p.kept.copies)
 
 
 def test_a_weight_that_stays_is_laid_out_once(net: nn.Module) -> None:

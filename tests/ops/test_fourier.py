@@ -73,3 +73,30 @@ def test_dtypes() -> None:
 )
 def test_errors(expression: Any, words: str) -> None:
     fails_alike(expression, words)
+
+
+@pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn", "hfftn", "ihfftn"])
+@pytest.mark.parametrize("dims", [(0,), (1,), (0, 2), (2, 0), (1, 0), (2, 1, 0)])
+def test_strides(name: str, dims: tuple) -> None:
+    """The transformed dimensions come to lie innermost, as in PyTorch."""
+    import rushlight
+
+    torch = pytest.importorskip("torch")
+    x = signal(name, 3, 4, 5).astype("complex64" if not name.startswith(("r", "ih")) else "float32")
+    for turned in (False, True):
+        made = []
+        for lib in (rushlight, torch):
+            tensor = lib.from_numpy(x.copy())
+            tensor = tensor.transpose(0, 2) if turned else tensor
+            made.append(tuple(getattr(lib.fft, name)(tensor, dim=dims).stride()))
+        assert made[0] == made[1]
+
+
+def test_out() -> None:
+    import rushlight as rl
+
+    out = rl.empty(0, dtype=rl.complex64)
+    assert rl.fft.fft(rl.ones(4), out=out) is out
+    assert out.tolist() == [4, 0, 0, 0]
+    with pytest.raises(RuntimeError):
+        rl.fft.fft(rl.ones(4), out=rl.empty(4))

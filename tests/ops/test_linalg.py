@@ -42,13 +42,22 @@ SQUARE: dict[str, Expression] = {
     "cond 1": lambda lib, x: lib.linalg.cond(x, 1),
     "cholesky_solve": lambda lib, x: lib.cholesky_solve(x, lib.linalg.cholesky(positive(lib, x))),
     "cholesky_inverse": lambda lib, x: lib.cholesky_inverse(lib.linalg.cholesky(positive(lib, x))),
+    "cholesky_solve upper": lambda lib, x: lib.cholesky_solve(x, x.triu(), upper=True),
+    "cholesky_inverse whole": lambda lib, x: lib.cholesky_inverse(x),
+    "eigh upper": lambda lib, x: lib.linalg.eigh(positive(lib, x), "U")[0],
+    "inv_ex": lambda lib, x: lib.linalg.inv_ex(x)[0],
+    "solve_ex": lambda lib, x: lib.linalg.solve_ex(x, x.transpose(-2, -1), left=False)[0],
+    "pinv hermitian": lambda lib, x: lib.linalg.pinv(positive(lib, x), hermitian=True),
+    "matrix_power 0": lambda lib, x: lib.linalg.matrix_power(x, 0) * x,
+    "triangular_solve": lambda lib, x: lib.triangular_solve(x, x, transpose=True)[0],
 }
 
 
 # how often PyTorch 2.13 can differentiate: its cond overwrites what its own backward needs
-DEPTHS = {"eigvals": 1, "lu": 1, "cond 1": 0}
+DEPTHS = {"eigvals": 1, "lu": 1, "cond 1": 0}  # tests/ops/test_rows.py differentiates lu twice
 
 
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve")
 @pytest.mark.parametrize("name", SQUARE)
 def test_square(name: str) -> None:
     agree(
@@ -184,6 +193,32 @@ OTHERS: dict[str, tuple[Expression, list]] = {
         lambda lib, a, t: lib.linalg.householder_product(a, t),
         [normal(4, 3), normal(3)],
     ),
+    "orgqr of nothing": (lambda lib, a, t: lib.orgqr(a, t), [normal(2, 4, 3), normal(2, 0)]),
+    "ormqr": (
+        lambda lib, a, t, c: lib.ormqr(a, t, c),
+        [normal(4, 3), normal(3), normal(4, 5, seed=2)],
+    ),
+    "ormqr right": (
+        lambda lib, a, t, c: lib.ormqr(a, t, c, left=False, transpose=True),
+        [normal(2, 4, 3), normal(2, 3), normal(2, 5, 4, seed=2)],
+    ),
+    "lu wide": (lambda lib, x: tuple(lib.linalg.lu(x))[1:], [normal(2, 3, 5)]),
+    "lu tall": (lambda lib, x: lib.linalg.lu_factor(x)[0], [normal(2, 5, 3)]),
+    "lu_solve": (
+        lambda lib, a, y: lib.linalg.lu_solve(*lib.linalg.lu_factor(a), y),
+        [regular(2, 3, 3), normal(2, 3, 4)],
+    ),
+    "lu_solve adjoint right": (
+        lambda lib, a, y: lib.linalg.lu_solve(
+            *lib.linalg.lu_factor(a), y, left=False, adjoint=True
+        ),
+        [regular(3, 3), normal(2, 4, 3)],
+    ),
+    "geqrf": (lambda lib, x: tuple(t.abs() for t in lib.geqrf(x.detach())), [normal(2, 4, 3)]),
+    "ldl": (
+        lambda lib, x, y: lib.linalg.ldl_solve(*lib.linalg.ldl_factor((x + x.mT).detach()), y),
+        [normal(2, 5, 5), normal(2, 5, 3)],
+    ),
     "multi_dot": (
         lambda lib, a, b, c: lib.linalg.multi_dot([a, b, c]),
         [normal(2, 3), normal(3, 5), normal(5)],
@@ -196,7 +231,10 @@ OTHERS: dict[str, tuple[Expression, list]] = {
 def test_others(name: str) -> None:
     expression, arrays = OTHERS[name]
     agree(
-        expression, *arrays, tolerance=1e-8, depth=0 if name in ("rank", "lstsq", "vander") else 1
+        expression,
+        *arrays,
+        tolerance=1e-8,
+        depth=0 if name in ("rank", "lstsq", "vander", "ldl") else 1,
     )
 
 
@@ -224,17 +262,187 @@ def test_errors(expression: Expression, words: str) -> None:
     fails_alike(expression, words)
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        lambda lib: lib.linalg.inv(lib.zeros(2, 3, 3)),
-        lambda lib: lib.linalg.cholesky(-lib.eye(3)),
-        lambda lib: lib.linalg.solve(lib.zeros(3, 3), lib.zeros(3)),
-    ],
-)
-def test_singular_matrices(expression: Expression) -> None:
+def batch(lib: Any) -> Any:
+    """The identity and a matrix that has no inverse."""
+    return lib.stack([lib.eye(3), lib.zeros(3, 3)])
+
+
+SINGULAR: dict[str, Expression] = {
+    "inv": lambda lib: lib.linalg.inv(lib.zeros(3, 3)),
+    "inv of a batch": lambda lib: lib.linalg.inv(batch(lib)),
+    "inv_ex": lambda lib: lib.linalg.inv_ex(batch(lib), check_errors=True),
+    "inverse": lambda lib: lib.inverse(lib.zeros(3, 3)),
+    "matrix_power": lambda lib: lib.linalg.matrix_power(batch(lib), -1),
+    "tensorinv": lambda lib: lib.linalg.tensorinv(lib.zeros(4, 2, 2), 1),
+    "solve": lambda lib: lib.linalg.solve(batch(lib), lib.ones(2, 3)),
+    "solve_ex": lambda lib: lib.linalg.solve_ex(lib.zeros(3, 3), lib.ones(3, 1), check_errors=True),
+    "cholesky": lambda lib: lib.linalg.cholesky(-batch(lib)),
+    "cholesky of zeros": lambda lib: lib.cholesky(lib.zeros(3, 3)),
+    "cholesky_ex": lambda lib: lib.linalg.cholesky_ex(batch(lib), check_errors=True),
+    "cholesky_inverse": lambda lib: lib.cholesky_inverse(lib.zeros(3, 3)),
+    "lu_factor": lambda lib: lib.linalg.lu_factor(batch(lib)),
+    "lu_factor_ex": lambda lib: lib.linalg.lu_factor_ex(batch(lib), check_errors=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore:torch.cholesky")
+@pytest.mark.parametrize("name", SINGULAR)
+def test_singular_matrices(name: str) -> None:
+    """At the call, in PyTorch's words, with the matrix of the batch that is to blame."""
     import rushlight as rl
 
-    with pytest.raises(rl.linalg.LinAlgError):
-        expression(rl).tolist()
-    assert issubclass(rl.linalg.LinAlgError, RuntimeError)
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as theirs:
+        SINGULAR[name](torch)
+    with pytest.raises(RuntimeError) as ours:
+        SINGULAR[name](rl)
+    assert str(ours.value) == str(theirs.value)
+    is_linear = isinstance(theirs.value, torch.linalg.LinAlgError)
+    assert isinstance(ours.value, rl.linalg.LinAlgError) == is_linear
+
+
+@pytest.mark.filterwarnings("ignore:torch.lu")
+def test_info_instead_of_an_error() -> None:
+    agree(lambda lib: lib.linalg.inv_ex(batch(lib))[1], depth=0)
+    agree(lambda lib: lib.linalg.cholesky_ex(batch(lib))[1], depth=0)
+    agree(lambda lib: lib.linalg.solve_ex(batch(lib), lib.ones(2, 3))[1], depth=0)
+    agree(lambda lib: tuple(lib.linalg.lu_factor_ex(batch(lib))), depth=0)
+    agree(lambda lib: tuple(lib.linalg.ldl_factor_ex(lib.zeros(3, 3))), depth=0)
+    agree(lambda lib: lib.lu(batch(lib), get_infos=True), depth=0)
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_indefinite_factors(seed: int, hermitian: bool) -> None:
+    """The factors are unique: element for element PyTorch's."""
+    x = normal(2, 6, 6, seed=seed) + 1j * normal(2, 6, 6, seed=seed + 9)
+    x[0, 0, 0] = 0  # the first pivot is another one
+    x = x + np.swapaxes(np.conj(x) if hermitian else x, -1, -2)
+    agree(
+        lambda lib, x: tuple(lib.linalg.ldl_factor(x, hermitian=hermitian)),
+        x,
+        depth=0,
+        tolerance=1e-8,
+    )
+
+
+@pytest.mark.parametrize("name", ["geqrf", "ldl_factor", "ldl_solve"])
+def test_what_refuses_to_be_differentiated(name: str) -> None:
+    import rushlight as rl
+
+    x = rl.eye(3).requires_grad_()
+    made = {
+        "geqrf": lambda: rl.geqrf(x)[0],
+        "ldl_factor": lambda: rl.linalg.ldl_factor(x)[0],
+        "ldl_solve": lambda: rl.linalg.ldl_solve(
+            x, rl.tensor([1, 2, 3], dtype=rl.int32), rl.ones(3, 1)
+        ),
+    }[name]()
+    with pytest.raises(RuntimeError, match="not implemented"):
+        made.sum().backward()
+
+
+def test_equal_values_have_gradients() -> None:
+    """Singular values and eigenvalues of the identity: their vectors are not asked for."""
+    eye = np.eye(3)
+    for expression in (
+        lambda lib, x: lib.linalg.svd(x)[1],
+        lambda lib, x: lib.linalg.svdvals(x),
+        lambda lib, x: lib.linalg.eigvalsh(x),
+        lambda lib, x: lib.linalg.eigh(x)[0],
+        lambda lib, x: lib.linalg.matrix_norm(x, "nuc"),
+        lambda lib, x: lib.linalg.pinv(x),
+    ):
+        agree(expression, eye, depth=1, tolerance=1e-8)
+
+
+@pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss"])
+@pytest.mark.parametrize("shapes", [[(5, 3), (5, 2)], [(2, 3, 5), (2, 3, 1)], [(4, 3), (4,)]])
+def test_least_squares(shapes: list, driver: str) -> None:
+    a, y = normal(*shapes[0]), normal(*shapes[1], seed=1)
+    agree(
+        lambda lib, a, y: tuple(lib.linalg.lstsq(a, y, driver=driver)),
+        a,
+        y,
+        tolerance=1e-8,
+        depth=1,
+    )
+
+
+STRIDES: dict[str, Expression] = {
+    "inv": lambda lib, x: lib.linalg.inv(x),
+    "solve": lambda lib, x: lib.linalg.solve(x, x),
+    "solve right": lambda lib, x: lib.linalg.solve(x, x, left=False),
+    "solve vectors": lambda lib, x: lib.linalg.solve(x, x[..., 0]),
+    "solve_triangular": lambda lib, x: lib.linalg.solve_triangular(x, x, upper=True, left=False),
+    "triangular_solve": lambda lib, x: lib.triangular_solve(x, x),
+    "cholesky": lambda lib, x: lib.linalg.cholesky(positive(lib, x), upper=True),
+    "cholesky_solve": lambda lib, x: lib.cholesky_solve(x, x),
+    "qr": lambda lib, x: lib.linalg.qr(x),
+    "svd": lambda lib, x: lib.linalg.svd(x),
+    "svd old": lambda lib, x: lib.svd(x),
+    "svd sizes": lambda lib, x: lib.svd(x, compute_uv=False),
+    "eigh": lambda lib, x: lib.linalg.eigh(x),
+    "eig": lambda lib, x: lib.linalg.eig(x),
+    "lu": lambda lib, x: lib.linalg.lu(x),
+    "lu_factor": lambda lib, x: lib.linalg.lu_factor(x),
+    "lu_solve": lambda lib, x: lib.linalg.lu_solve(*lib.linalg.lu_factor(x), x, left=False),
+    "ldl": lambda lib, x: lib.linalg.ldl_factor_ex(x),
+    "geqrf": lambda lib, x: lib.geqrf(x),
+    "householder": lambda lib, x: lib.linalg.householder_product(x, x[..., 0]),
+    "lstsq": lambda lib, x: lib.linalg.lstsq(x, x[..., 0]).solution,
+    "pinv": lambda lib, x: lib.linalg.pinv(x),
+    "matrix_power": lambda lib, x: lib.linalg.matrix_power(x.mT, 0),
+}
+
+
+@pytest.mark.parametrize("name", STRIDES)
+def test_strides(name: str) -> None:
+    import rushlight as rl
+
+    torch = pytest.importorskip("torch")
+    x = regular(2, 4, 4)
+    made = [STRIDES[name](lib, lib.from_numpy(x.copy())) for lib in (rl, torch)]
+    ours, theirs = ([r] if hasattr(r, "stride") else list(r) for r in made)
+    assert [r.stride() for r in ours] == [r.stride() for r in theirs]
+
+
+NORMS = [1, -1, 2, -2, float("inf"), -float("inf"), "fro", "nuc"]
+
+
+@pytest.mark.parametrize("order", NORMS)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3)])
+def test_norms_of_nothing(shape: tuple, order: Any) -> None:
+    torch = pytest.importorskip("torch")
+
+    def expression(lib: Any) -> Any:
+        return lib.linalg.matrix_norm(lib.zeros(shape), order)
+
+    try:
+        expression(torch)
+    except IndexError:
+        fails_alike(expression, "amin()")
+    else:
+        agree(expression, depth=0)
+
+
+def test_signatures() -> None:
+    """Every public name of PyTorch's namespaces, with the names of its parameters."""
+    import inspect
+
+    import rushlight as rl
+
+    torch = pytest.importorskip("torch")
+    for space in ("linalg", "fft"):
+        for name in dir(getattr(torch, space)):
+            theirs = getattr(getattr(torch, space), name)
+            if name.startswith("_") or not inspect.isbuiltin(theirs):
+                continue
+            ours = getattr(getattr(rl, space), name)
+            known = torch._C._jit_get_schemas_for_operator(f"aten::{space}_{name}")
+            own = set(inspect.signature(ours).parameters)
+            if not known or "kwargs" in own or "options" in own:
+                continue
+            for schema in known:
+                named = {a.name for a in schema.arguments if not a.is_out}
+                assert {"input" if n == "self" else n for n in named} <= own, (space, name)

@@ -472,3 +472,13 @@ def test_differentiable_steps():
             weight.sum().backward()
             grads.append(source.grad.item())
         assert grads[0] == pytest.approx(grads[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop", "ASGD", "Rprop"])
+def test_capturable_needs_a_gpu(name):
+    weight = rl.ones(2, requires_grad=True)
+    optimizer = getattr(rl.optim, name)([weight], capturable=True)
+    optimizer.step()  # nothing to update
+    weight.grad = rl.ones(2)
+    with pytest.raises(AssertionError, match="If capturable=True, params"):
+        optimizer.step()

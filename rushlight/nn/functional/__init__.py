@@ -6,6 +6,7 @@ argument.
 
 from __future__ import annotations
 
+import rushlight
 from rushlight.nn.functional.activation import (
     celu,
     celu_,
@@ -154,4 +155,8 @@ from rushlight.nn.functional.upsampling import (
     upsample_nearest,
 )
 
+# under autocast, functions made of several operations choose their precision as one
+globals().update(
+    {name: rushlight._cast_as_one(name, f) for name, f in vars().items() if callable(f)}
+)
 __all__ = [name for name, value in vars().items() if callable(value) and name[0] != "_"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import rushlight
 from rushlight import Tensor
+from rushlight.nn.functional.memory_format import laid_out_as
 from rushlight.ops import namespace as _ops
 
 conv1d = _ops.conv1d
@@ -174,7 +175,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     lead = list(range(len(batch) + 1))
     row, column, y, x = (len(lead) + offset for offset in range(4))
     moved = groups.permute(*lead, y, row, x, column)
-    return moved.reshape(*batch, channels // factor**2, height * factor, width * factor)
+    result = moved.reshape(*batch, channels // factor**2, height * factor, width * factor)
+    return laid_out_as(result, input)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -207,7 +209,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     lead = list(range(len(batch) + 1))
     y, row, x, column = (len(lead) + offset for offset in range(4))
     moved = groups.permute(*lead, row, column, y, x)
-    return moved.reshape(*batch, channels * factor**2, height // factor, width // factor)
+    result = moved.reshape(*batch, channels * factor**2, height // factor, width // factor)
+    return laid_out_as(result, input)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -235,7 +238,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"{groups} groups."
         )
     split = input.unflatten(1, (groups, channels // groups))
-    return split.transpose(1, 2).flatten(1, 2)
+    return laid_out_as(split.transpose(1, 2).flatten(1, 2), input)
 
 
 native_channel_shuffle = channel_shuffle

@@ -122,16 +122,18 @@ def embedding_bag(
         return _bag_maximum(rows, bags, counted, count)
     if mode not in ("sum", "mean"):
         raise ValueError("mode has to be one of sum, mean or max")
-    factor = counted.to(rows.dtype)
+    narrow = rows.dtype in (rushlight.float16, rushlight.bfloat16)
+    wide = rows.to(rushlight.float32) if narrow else rows  # summed wide, rounded once
+    factor = counted.to(wide.dtype)
     if per_sample_weights is not None:
         factor = factor * per_sample_weights
-    total = rushlight.zeros((count, weight.size(1)), dtype=rows.dtype, device=rows.device)
-    total = total.index_add(0, bags, rows * factor.unsqueeze(1))
+    total = rushlight.zeros((count, weight.size(1)), dtype=wide.dtype, device=rows.device)
+    total = total.index_add(0, bags, wide * factor.unsqueeze(1))
     if mode == "sum":
-        return total
-    sizes = rushlight.zeros(count, dtype=rows.dtype, device=rows.device)
-    sizes = sizes.index_add(0, bags, counted.to(rows.dtype))
-    return total / sizes.clamp(min=1).unsqueeze(1)
+        return total.to(rows.dtype)
+    sizes = rushlight.zeros(count, dtype=wide.dtype, device=rows.device)
+    sizes = sizes.index_add(0, bags, counted.to(wide.dtype))
+    return (total / sizes.clamp(min=1).unsqueeze(1)).to(rows.dtype)
 
 
 def _bags(

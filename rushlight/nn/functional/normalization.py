@@ -157,6 +157,6 @@ def local_response_norm(
     if input.numel() == 0:
         return input
     squares = (input * input).transpose(1, -1)
-    window = _ops.constant_pad_nd(squares, (size // 2, (size - 1) // 2)).unfold(-1, size, 1)
-    mean = window.mean(-1).transpose(1, -1)
+    rows = _ops.constant_pad_nd(squares, (size // 2, (size - 1) // 2))
+    mean = _ops.avg_pool1d(rows.flatten(1, -2), size, 1).reshape(squares.shape).transpose(1, -1)
     return input / (mean * alpha + k) ** beta

@@ -8,9 +8,11 @@ Invariant: each dimension is padded on its own; the order of the dimensions does
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import rushlight
 from rushlight import Tensor
+from rushlight.nn.functional.memory_format import laid_out_as
 from rushlight.ops import namespace as _ops
 
 
@@ -74,9 +76,21 @@ def pad(
         raise NotImplementedError(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
         )
-    for place in range(dimensions):
-        input = _pad_line(input, -1 - place, lengths[2 * place], lengths[2 * place + 1], mode)
-    return input
+    return _pad_lines_of(mode, dimensions)(input, lengths, mode)
+
+
+@cache
+def _pad_lines_of(mode: str, dimensions: int) -> Callable[..., Tensor]:
+    """`_pad_lines` under the name that autocast knows the mode and the rank by."""
+    name = {"reflect": "reflection", "replicate": "replication"}.get(mode, mode)
+    return rushlight._cast_as_one(f"{name}_pad{dimensions}d", _pad_lines)
+
+
+def _pad_lines(input: Tensor, lengths: tuple[int, ...], mode: str) -> Tensor:
+    result = input
+    for place in range(len(lengths) // 2):
+        result = _pad_line(result, -1 - place, lengths[2 * place], lengths[2 * place + 1], mode)
+    return result if mode == "circular" else laid_out_as(result, input)
 
 
 def _pad_line(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:

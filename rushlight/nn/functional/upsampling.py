@@ -14,6 +14,7 @@ from typing import Any
 import rushlight
 from rushlight import Tensor
 from rushlight.nn.functional import pooling
+from rushlight.nn.functional.memory_format import laid_out_as
 
 Taps = list[tuple[Tensor, Any]]
 
@@ -267,7 +268,7 @@ def interpolate(
     if mode == "area":
         return _AREA[len(sizes)](input, sizes)
     if mode.startswith("nearest"):
-        return _resize(input, mode, sizes, factors, align, rushlight.float32)
+        return laid_out_as(_resize(input, mode, sizes, factors, align, rushlight.float32), input)
     exact = input.dtype in (rushlight.float32, rushlight.float64)
     wide = input if exact else input.float()
     if antialias:
@@ -277,7 +278,7 @@ def interpolate(
         result = _resize(wide, mode, sizes, factors, align, wide.dtype)
     if input.dtype == rushlight.uint8:
         result = result.round().clamp(0, 255)
-    return result if exact else result.to(input.dtype)
+    return laid_out_as(result if exact else result.to(input.dtype), input)
 
 
 def _resize(

@@ -16,6 +16,7 @@ from rushlight.nn import (
     adaptive,
     containers,
     convolution,
+    cross_map,
     dropout,
     embedding,
     lazy,
@@ -50,7 +51,7 @@ _PLACES = {
     "linear": (linear,),
     "loss": (loss, margin_loss),
     "module": (_hooks, _state, module),
-    "normalization": (normalization,),
+    "normalization": (normalization, cross_map),
     "padding": (padding,),
     "pixelshuffle": (shape,),
     "pooling": (pooling,),
@@ -67,7 +68,7 @@ def _defined(files: tuple[ModuleType, ...]) -> dict[str, object]:
         name: value
         for file in files
         for name, value in vars(file).items()
-        if getattr(value, "__module__", None) == file.__name__
+        if not isinstance(value, ModuleType) and getattr(value, "__module__", None) == file.__name__
     }
 
 

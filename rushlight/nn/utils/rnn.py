@@ -62,13 +62,24 @@ class PackedSequence(PackedSequence_):
         ]
         return type(self)(data, self.batch_sizes, *moved)
 
-    def cpu(self) -> Self:
+    def cpu(self, *args: Any, **kwargs: Any) -> Self:
         """Move to the CPU."""
-        return self.to("cpu")
+        return self.to(*args, device="cpu", **kwargs)
 
-    def cuda(self, device: Any = "cuda") -> Self:
-        """Move to a GPU."""
-        return self.to(device)
+    def cuda(self, *args: Any, **kwargs: Any) -> Self:
+        """Move to a GPU: the first, or the one that is named."""
+        if args or "device" in kwargs:
+            return self.to(*args, **kwargs)
+        return self.to(device="cuda", **kwargs)
+
+    def pin_memory(self) -> Self:
+        """A copy in memory that a GPU reads directly."""
+        moved = [None if x is None else x.pin_memory() for x in self]
+        return type(self)(*moved)
+
+    def is_pinned(self) -> bool:
+        """Whether the rows are in memory that a GPU reads directly."""
+        return self.data.is_pinned()
 
     def double(self) -> Self:
         """Convert the rows to float64."""
@@ -81,6 +92,26 @@ class PackedSequence(PackedSequence_):
     def half(self) -> Self:
         """Convert the rows to float16."""
         return self.to(rushlight.float16)
+
+    def long(self) -> Self:
+        """Convert the rows to int64."""
+        return self.to(rushlight.int64)
+
+    def int(self) -> Self:
+        """Convert the rows to int32."""
+        return self.to(rushlight.int32)
+
+    def short(self) -> Self:
+        """Convert the rows to int16."""
+        return self.to(rushlight.int16)
+
+    def char(self) -> Self:
+        """Convert the rows to int8."""
+        return self.to(rushlight.int8)
+
+    def byte(self) -> Self:
+        """Convert the rows to uint8."""
+        return self.to(rushlight.uint8)
 
     @property
     def is_cuda(self) -> bool:

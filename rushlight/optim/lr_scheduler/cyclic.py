@@ -102,11 +102,11 @@ class CyclicLR(_MomentumCycle):
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
-    def scale_fn(self, number: float) -> float:
-        """The factor on the height in cycle, or step, `number`."""
+    def scale_fn(self, x: float) -> float:
+        """The factor on the height in cycle, or step, `x`."""
         if self._scale_fn_custom is not None:
-            return self._scale_fn_custom(number)
-        return _SCALES[self.mode][0](self.gamma, number)
+            return self._scale_fn_custom(x)
+        return _SCALES[self.mode][0](self.gamma, x)
 
     def get_lr(self) -> list[Any]:
         cycle = math.floor(1 + self.last_epoch / self.total_size)

@@ -57,12 +57,12 @@ def sum(
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors one after the other along a dimension, as `torch.cat`."""
-    return core.cat(list(tensors), dim)
+    return core.cat(tensors, dim)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors along a new dimension, as `torch.stack`."""
-    return core.stack(list(tensors), dim)
+    return core.stack(tensors, dim)
 
 
 def real(input: Tensor) -> Tensor:

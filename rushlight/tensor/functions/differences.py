@@ -5,8 +5,10 @@ In: tensors. Out: tensors. Invariant: all are written in views and rows, so thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ...base import dtype as dtypes
 from ...base.layout import normalize_axis
 from ...ops import core
 from ..tensor import Tensor
@@ -178,9 +180,121 @@ def corrcoef(input: Tensor) -> Tensor:
     if not made.ndim:
         return made / made
     deviations = made.diagonal().real.sqrt()
-    return (made / deviations.unsqueeze(1) / deviations.unsqueeze(0)).clamp(-1, 1)
+    made = made / deviations.unsqueeze(1) / deviations.unsqueeze(0)
+    if made.dtype.is_complex:
+        return core.complex(made.real.clamp(-1, 1), made.imag.clamp(-1, 1))
+    return made.clamp(-1, 1)
 
 
-FUNCTIONS = (diff, trace, trapezoid, cumulative_trapezoid, cov, corrcoef)
+# --- gradients of samples -----------------------------------------------------------------------
+
+
+def _spacings(input: Tensor, spacing: Any, axes: Sequence[int]) -> list[Any]:
+    """The distance of neighbours (a number), or the coordinates (a vector), of each dimension."""
+    if isinstance(spacing, (list, tuple)):
+        found = list(spacing)
+    elif isinstance(spacing, Tensor) and spacing.ndim:
+        found = [spacing]
+    else:
+        found = [1 if spacing is None else spacing] * len(axes)
+    if len(found) != len(axes):
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar or a list of length "
+            f"{len(axes)}, one for each dimension, but got a list of length {len(found)}"
+        )
+    for axis, each in zip(axes, found, strict=True):
+        if not isinstance(each, Tensor):
+            continue
+        if each.device != input.device:
+            raise RuntimeError(
+                "torch.gradient expected each tensor to be on the same device, but got devices "
+                f"{each.device} and {input.device}."
+            )
+        if each.ndim and tuple(each.shape) != (input.shape[axis],):
+            raise RuntimeError(
+                "torch.gradient expected each spacing tensor to be one-dimensional and as long as "
+                f"its dimension, but got shape {list(each.shape)} for dimension {axis} of "
+                f"{list(input.shape)}"
+            )
+    return found
+
+
+def _end_slope(end: Tensor, second: Tensor, third: Tensor, a: Any, c: Any) -> Tensor:
+    """The slope at the end of the parabola through three elements at distances a and c."""
+    if isinstance(a, Tensor):
+        outer, inner = -(a * 2 + c) / (a * (a + c)), (a + c) / (a * c)
+        return end * outer + second * inner + third * (-a / (c * (a + c)))
+    return (end * -1.5 + second * 2 + third * -0.5) / a
+
+
+def _slope(input: Tensor, spacing: Any, axis: int, edge_order: int) -> Tensor:
+    """Second order differences inside, differences of `edge_order` at both ends."""
+    count = input.shape[axis]
+    uneven = isinstance(spacing, Tensor) and spacing.ndim > 0
+    steps = diff(spacing) if uneven else spacing
+
+    def width(start: int, length: int = 1) -> Any:
+        if not uneven:
+            return steps
+        return steps.narrow(0, start, length).reshape((-1, *(1,) * (input.ndim - axis - 1)))
+
+    def at(start: int, length: int = 1) -> Tensor:
+        return input.narrow(axis, start, length)
+
+    inner = count - 2
+    if uneven:
+        a, c = width(0, inner), width(1, inner)
+        left, middle, right = -c / (a * (a + c)), (c - a) / (a * c), a / (c * (a + c))
+        inside = at(0, inner) * left + at(1, inner) * middle + at(2, inner) * right
+    else:
+        inside = (at(2, inner) - at(0, inner)) / (steps * 2)
+    if edge_order == 1:
+        first = (at(1) - at(0)) / width(0)
+        last = (at(count - 1) - at(count - 2)) / width(count - 2)
+    else:
+        first = _end_slope(at(0), at(1), at(2), width(0), width(1))
+        widths = [-w for w in (width(count - 2), width(count - 3))]  # seen from the other end
+        last = _end_slope(at(count - 1), at(count - 2), at(count - 3), *widths)
+    return core.cat([first, inside, last], axis)
+
+
+def gradient(
+    input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """The slopes of samples along each dimension (or those in `dim`), as `torch.gradient`.
+
+    Inside, the parabola through three neighbours gives the slope; at the ends the straight line
+    (`edge_order` 1) or the parabola (2). `spacing`: the distance of samples (default 1), or for
+    each dimension its distance or a vector of coordinates. RuntimeError for a repeated or too short
+    dimension, another edge_order, spacings that do not fit, or uint8; IndexError for a dimension
+    out of range.
+
+    >>> import rushlight as rl
+    >>> rl.gradient(rl.tensor([1., 4., 9., 16.]))
+    (tensor([3., 4., 6., 7.]),)
+    """
+    if input.dtype is dtypes.uint8:
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    if edge_order not in (1, 2):
+        raise RuntimeError(
+            f"torch.gradient only supports edge_order=1 and edge_order=2, but got {edge_order}."
+        )
+    named = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    axes = [normalize_axis(d, input.ndim) for d in named]
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+        if input.shape[axis] < edge_order + 1:
+            raise RuntimeError(
+                "torch.gradient expected each dimension size to be at least edge_order+1 = "
+                f"{edge_order + 1}, but dimension {axis} of {list(input.shape)} is shorter"
+            )
+    found = _spacings(input, spacing, axes)
+    return tuple(
+        _slope(input, each, axis, edge_order) for axis, each in zip(axes, found, strict=True)
+    )
+
+
+FUNCTIONS = (diff, gradient, trace, trapezoid, cumulative_trapezoid, cov, corrcoef)
 METHODS = (diff, trace, cov, corrcoef)
 ALIASES = {"trapz": trapezoid}

@@ -11,8 +11,19 @@ import math
 from typing import Any
 
 from ...base import dtype as dtypes
-from ...ops import arithmetic, comparison, core, elementary, extremes, namespace, pairs
+from ...ops import (
+    arithmetic,
+    comparison,
+    core,
+    elementary,
+    extremes,
+    namespace,
+    pairs,
+    parts,
+    special,
+)
 from ...ops.registry import TABLE
+from ..return_types import named
 from ..tensor import Tensor
 
 _ROUNDED = {None: core.div, "floor": arithmetic.floor_divide, "trunc": arithmetic.trunc_divide}
@@ -53,6 +64,14 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return core.sub(other, input) if alpha == 1 else core.sub(other, core.mul(input, alpha))
 
 
+def _refuse_two_numbers(name: str, input: Any, other: Any) -> None:
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got "
+            f"({type(input).__name__}, {type(other).__name__}), but one must be a Tensor"
+        )
+
+
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent; either may be a number. Follows `torch.pow`.
 
@@ -69,6 +88,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return arithmetic.pow_fixed(input, float(exponent))
         if kind in ("int", "bool") and isinstance(exponent, int) and exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if kind == "bool" and exponent.__class__ is bool:  # the one power that bools have
+            return core.clone(input) if exponent else core.fill(input, True)
+    _refuse_two_numbers("pow", input, exponent)
     made = arithmetic.pow(input, exponent)
     return made if isinstance(input, Tensor) else made.contiguous()
 
@@ -82,6 +104,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     >>> rl.float_power(rl.tensor([2, 3]), 2)
     tensor([4., 9.], dtype=torch.float64)
     """
+    _refuse_two_numbers("float_power", input, exponent)
     operands = (input, exponent)
     is_complex = any(
         isinstance(x, complex) or (isinstance(x, Tensor) and x.dtype.is_complex) for x in operands
@@ -159,6 +182,17 @@ def isin(
     return comparison.logical_not(found) if invert else found
 
 
+def frexp(input: Tensor) -> Any:
+    """(mantissa, exponent): input = mantissa * 2^exponent with 1/2 <= |mantissa| < 1, the exponent
+    int32. RuntimeError for other dtypes than floats. Follows `torch.frexp`.
+
+    >>> import rushlight as rl
+    >>> rl.frexp(rl.tensor([6., -1.])).exponent
+    tensor([3, 1], dtype=torch.int32)
+    """
+    return named("frexp", "mantissa", "exponent")(parts.frexp(input))
+
+
 def positive(input: Tensor) -> Tensor:
     """The tensor itself; RuntimeError for bools, as `torch.positive`.
 
@@ -194,6 +228,7 @@ def polygamma(input: Tensor, n: int) -> Tensor:
 
 
 FUNCTIONS = (
+    frexp,
     positive,
     div,
     rsub,
@@ -208,6 +243,7 @@ FUNCTIONS = (
     mvlgamma,
 )
 METHODS = (
+    frexp,
     positive,
     div,
     pow,
@@ -242,6 +278,8 @@ ALIASES = {
     "less": comparison.lt,
     "less_equal": comparison.le,
     "not_equal": comparison.ne,
+    "igamma": special.gammainc,
+    "igammac": special.gammaincc,
 }
 
 # functions and names that have an in-place form beside those of the rows themselves
@@ -268,4 +306,8 @@ IN_PLACE = (
     "less",
     "less_equal",
     "not_equal",
+    "igamma",
+    "igammac",
+    "mvlgamma",
+    "polygamma",
 )

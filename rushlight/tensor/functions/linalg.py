@@ -1,23 +1,49 @@
-"""Linear algebra as people call it: arguments, checks and compositions around the rows of
-`ops/linalg.py`.
+"""Inverses, solutions and determinants as people call them: arguments, checks and compositions
+around the rows of `ops/linalg.py`.
 
-In: (..., n, m) matrices. Out: factors, solutions, norms. Invariant: `LINALG` lists what
-`rushlight.linalg` offers; a few of them have an older name at the top level too.
+In: (..., n, m) matrices. Out: inverses, solutions, ranks. Invariants: `LINALG` lists what
+`rushlight.linalg` offers, a few of them having an older name at the top level too; what says that
+it raises LinAlgError for a singular matrix does so at the call, for which the matrix is computed.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...base import dtype as dtypes
-from ...ops import elimination
+from ...base.errors import LinAlgError
 from ...ops import linalg as rows
-from ...ops import matmul as products
 from ...ops.common import TYPE_NAMES
-from ...ops.linalg import adjoint, require_matrices
-from ..creation import empty, eye, zeros
+from ...ops.factors import hermitian_values, singular_values
+from ...ops.linalg import require_matrices
+from ..creation import empty, full, zeros
 from ..return_types import named
 from ..tensor import Tensor
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+def raise_from(info: Tensor, name: str, reason: str, error: type[Exception] = LinAlgError) -> None:
+    """The error that the first failed matrix of a batch stands for, if there is one.
+
+    `reason` may speak of {info}, LAPACK's number. Nothing is known of tensors without values
+    (device meta), nor of one example inside vmap.
+    """
+    if info.device.type == "meta" or info._layout.batch:
+        return
+    values = info.detach().reshape(-1).tolist()
+    for k, value in enumerate(values):
+        if value:
+            place = f"(Batch element {k}): " if info.ndim else ""
+            raise error(f"{name}: {place}{reason.format(info=value)}")
+
+
+SINGULAR = (
+    "The diagonal element {info} is zero, the inversion could not be completed because the input "
+    "matrix is singular."
+)
+UNSOLVABLE = "The solver failed because the input matrix is singular."
 
 # --- inverses and solutions ---------------------------------------------------------------------
 
@@ -31,30 +57,37 @@ def inv(A: Tensor) -> Tensor:
     tensor([[0.5000, 0.0000],
             [0.0000, 0.2500]])
     """
-    return rows.inv(A)
+    made, info = rows.inv_ex(A)
+    raise_from(info, "linalg.inv", SINGULAR)
+    return made
 
 
 def inverse(input: Tensor) -> Tensor:
     """`linalg.inv` under its older name. Follows `torch.inverse`."""
-    return rows.inv(input)
-
-
-def _info(A: Tensor) -> Tensor:
-    return zeros(A.shape[:-2], dtype=dtypes.int32)
+    return inv(input)
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
-    """(inverse, info); a singular matrix raises when its inverse is used. Follows
+    """(inverse, info); where info is not 0 the matrix is singular and its inverse NaN. Follows
     `torch.linalg.inv_ex`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.inv_ex(rl.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
     """
-    return named("linalg_inv_ex", "inverse", "info")((rows.inv(A), _info(A)))
+    made, info = rows.inv_ex(A)
+    if check_errors:
+        raise_from(info, "linalg.inv_ex", SINGULAR)
+    return named("linalg_inv_ex", "inverse", "info")((made, info))
 
 
-def _is_vector(A: Tensor, B: Tensor) -> bool:
+def is_vector(A: Tensor, B: Tensor) -> bool:
+    """Whether the right hand sides B are vectors, one for every matrix of A."""
     return B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
 
 
-def _same_dtype(name: str, A: Tensor, B: Tensor) -> None:
+def require_same_dtype(name: str, A: Tensor, B: Tensor) -> None:
+    """RuntimeError in PyTorch's words unless A and B have one dtype."""
     if A.dtype is not B.dtype:
         raise RuntimeError(
             f"{name}: Expected A and B to have the same dtype, but found A of type "
@@ -63,9 +96,13 @@ def _same_dtype(name: str, A: Tensor, B: Tensor) -> None:
         )
 
 
-def _require_fit(name: str, A: Tensor, B: Tensor, left: bool) -> None:
+def require_fit(name: str, A: Tensor, B: Tensor, left: bool) -> None:
+    """RuntimeError in PyTorch's words unless B can stand in AX = B, or XA = B if not left."""
     if B.ndim < 2:
-        raise RuntimeError(f"{name}: The input tensor B must have at least 2 dimensions.")
+        raise RuntimeError(
+            f"{name}: The input tensor B must have at least 2 dimensions, but it has shape "
+            f"{list(B.shape)}."
+        )
     if A.shape[-2] != B.shape[-2 if left else -1]:
         equation = "AX = B" if left else "XA = B"
         raise RuntimeError(
@@ -75,45 +112,69 @@ def _require_fit(name: str, A: Tensor, B: Tensor, left: bool) -> None:
         )
 
 
+def _solved(name: str, A: Tensor, B: Tensor, left: bool) -> tuple[Tensor, Tensor]:
+    """(X, info) of the equation that `solve` solves."""
+    require_matrices(name, A, True)
+    require_same_dtype(name, A, B)
+    if is_vector(A, B):
+        if not left:
+            raise RuntimeError(
+                f"{name}: Vector broadcasting of the left hand side is not supported for "
+                f"left=False: give B of shape {list(B.shape)} two dimensions at least"
+            )
+        if B.shape[-1] != A.shape[-1]:
+            raise RuntimeError(
+                f"{name}: Incompatible shapes of A and B for the equation AX = B "
+                f"({A.shape[-2]}x{A.shape[-1]} and "
+                f"{B.shape[-1]}x1)"
+            )
+        return rows.solve_ex(A, B, True)
+    require_fit(name, A, B, left)
+    if left:
+        return rows.solve_ex(A, B, False)
+    made, info = rows.solve_ex(A.transpose(-2, -1), B.transpose(-2, -1), False)
+    return made.transpose(-2, -1), info
+
+
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """X with A X = B (X A = B if not left); B may be a vector or a batch of them. Follows
-    `torch.linalg.solve`.
+    """X with A X = B (X A = B if not left); B may be a vector or a batch of them. LinAlgError where
+    A is singular. Follows `torch.linalg.solve`.
 
     >>> import rushlight as rl
     >>> rl.linalg.solve(rl.tensor([[2., 0.], [0., 4.]]), rl.tensor([2., 4.]))
     tensor([1., 1.])
     """
-    require_matrices("linalg.solve", A, True)
-    _same_dtype("linalg.solve", A, B)
-    if _is_vector(A, B) and left:
-        if B.shape[-1] != A.shape[-1]:
-            raise RuntimeError(
-                "linalg.solve: Incompatible shapes of A and B for the equation AX = B "
-                f"({A.shape[-2]}x{A.shape[-1]} and "
-                f"{B.shape[-1]}x1)"
-            )
-        return rows.solve_matrix(A, B.unsqueeze(-1)).squeeze(-1)
-    _require_fit("linalg.solve", A, B, left)
-    if left:
-        return rows.solve_matrix(A, B)
-    return rows.solve_matrix(A.transpose(-2, -1), B.transpose(-2, -1)).transpose(-2, -1)
+    made, info = _solved("linalg.solve", A, B, left)
+    raise_from(info, "torch.linalg.solve", UNSOLVABLE)
+    return made
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
+    """(X, info); where info is not 0 the matrix is singular and X NaN. Follows
+    `torch.linalg.solve_ex`.
+    """
+    made, info = _solved("linalg.solve_ex", A, B, left)
+    if check_errors:
+        raise_from(info, "torch.linalg.solve_ex", UNSOLVABLE)
+    return named("linalg_solve_ex", "result", "info")((made, info))
 
 
 def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
-    """X with A X = B (X A = B if not left) for triangular A. Follows
-    `torch.linalg.solve_triangular`.
+    """X with A X = B (X A = B if not left) for triangular A, whose diagonal counts as ones if
+    unitriangular. Follows `torch.linalg.solve_triangular`.
+
+    >>> import rushlight as rl
+    >>> A = rl.tensor([[2., 0.], [1., 4.]])
+    >>> rl.linalg.solve_triangular(A, rl.tensor([[2.], [5.]]), upper=False)
+    tensor([[1.],
+            [1.]])
     """
-    require_matrices("linalg.solve_triangular", A, True)
-    _same_dtype("linalg.solve_triangular", A, B)
-    _require_fit("linalg.solve_triangular", A, B, left)
-    if left:
-        return rows.solve_triangular_matrix(A, B, upper, unitriangular)
-    turned = rows.solve_triangular_matrix(
-        A.transpose(-2, -1), B.transpose(-2, -1), not upper, unitriangular
-    )
-    return turned.transpose(-2, -1)
+    require_matrices("linalg.solve_triangular", input, True)
+    require_same_dtype("linalg.solve_triangular", input, B)
+    require_fit("linalg.solve_triangular", input, B, left)
+    return rows.solve_triangular_matrix(input, B, upper, unitriangular, left)
 
 
 def triangular_solve(
@@ -123,45 +184,60 @@ def triangular_solve(
     transpose: bool = False,
     unitriangular: bool = False,
 ) -> Any:
-    """(solution, a copy of A) of A X = input. Follows `torch.triangular_solve`."""
+    """(solution, a copy of A) of A X = input, or of A^T X = input. Follows
+    `torch.triangular_solve`.
+    """
+    require_matrices("triangular_solve", A, True)
+    require_same_dtype("triangular_solve", A, input)
+    require_fit("triangular_solve", A, input, True)
     matrix = A.transpose(-2, -1) if transpose else A
     made = rows.solve_triangular_matrix(matrix, input, upper != transpose, unitriangular)
-    return named("triangular_solve", "solution", "cloned_coefficient")((made, A.clone()))
+    copy = A.transpose(-2, -1).contiguous().transpose(-2, -1)
+    copy = copy.expand((*made.shape[:-2], *A.shape[-2:])) if copy.ndim < made.ndim else copy
+    return named("triangular_solve", "solution", "cloned_coefficient")((made, copy))
+
+
+# --- pseudoinverse, rank, least squares ---------------------------------------------------------
+
+
+def _tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Tensor, Tensor]:
+    """The absolute and the relative size up to which a singular value counts as zero, as tensors.
+
+    The relative one is epsilon * max(m, n), but nothing where only an absolute one is given.
+    """
+    real = A.dtype.real
+    if rtol is None:
+        rtol = dtypes.finfo(real).eps * max(A.shape[-2:])
+        if isinstance(atol, Tensor):
+            rtol = full(atol.shape, rtol, dtype=real).where(atol <= 0, 0.0)
+        elif atol:
+            rtol = 0.0
+    sizes = (0.0 if atol is None else atol, rtol)
+    absolute, relative = (
+        t.to(real) if isinstance(t, Tensor) else full((), t, dtype=real) for t in sizes
+    )
+    return absolute, relative
 
 
 def pinv(
-    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, rcond: Any = None
+    input: Tensor,
+    rcond: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
 ) -> Tensor:
-    """The pseudoinverse, from singular values above max(atol, rtol * the largest). Follows
-    `torch.linalg.pinv`.
+    """The pseudoinverse, from singular values above max(atol, rtol * the largest); rcond is an
+    older name of rtol. Of Hermitian matrices from eigenvalues. Follows `torch.linalg.pinv`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.pinv(rl.tensor([[2., 0.], [0., 0.]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
     """
-    require_matrices("linalg.pinv", A, hermitian)
-    rtol = rcond if rtol is None else rtol
-    if 0 in A.shape:
-        return A.transpose(-2, -1).clone()
-    if hermitian:
-        values, vectors = rows.eigh_factors(A, True)
-        sizes = values.abs()
-        kept = sizes > _cut(A, sizes.amax(-1, True), atol, rtol)
-        return products.matmul(vectors * (kept / (values + ~kept)).unsqueeze(-2), adjoint(vectors))
-    left, sizes, right = rows.svd_factors(A, False)
-    kept = sizes > _cut(A, sizes.narrow(-1, 0, 1), atol, rtol)
-    return products.matmul(adjoint(right) * (kept / (sizes + ~kept)).unsqueeze(-2), adjoint(left))
-
-
-def _cut(A: Tensor, largest: Tensor, atol: Any, rtol: Any) -> Any:
-    """The size up to which a singular value counts as zero."""
-    absolute = 0.0 if atol is None else atol
-    if rtol is None:
-        none_given = not isinstance(absolute, Tensor) and absolute > 0
-        rtol = 0.0 if none_given else dtypes.finfo(A.dtype).eps * max(A.shape[-2:])
-    relative = largest * (rtol.unsqueeze(-1) if isinstance(rtol, Tensor) else rtol)
-    absolute = absolute.unsqueeze(-1) if isinstance(absolute, Tensor) else absolute
-    return (
-        relative.clamp_min(absolute)
-        if not isinstance(absolute, Tensor)
-        else relative.maximum(absolute)
-    )
+    require_matrices("linalg.pinv", input, hermitian)
+    cuts = _tolerances(input, atol, rcond if rtol is None else rtol)
+    return rows.pseudo_inverse(input, *cuts, bool(hermitian))
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
@@ -170,43 +246,128 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 def matrix_rank(
-    A: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, tol: Any = None
+    input: Tensor,
+    tol: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
 ) -> Tensor:
-    """The number of singular values above max(atol, rtol * the largest). Follows
-    `torch.linalg.matrix_rank`.
+    """The number of singular values above max(atol, rtol * the largest); tol is an older name of
+    atol, without rtol. Follows `torch.linalg.matrix_rank`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.matrix_rank(rl.ones(3, 3))
+    tensor(1)
     """
+    require_matrices("linalg.matrix_rank", input, hermitian)
     if tol is not None:
         atol, rtol = tol, 0.0
-    sizes = rows.eigh_factors(A, True)[0].abs() if hermitian else svdvals(A)
+    sizes = hermitian_values(input, True).abs() if hermitian else singular_values(input)
     if sizes.shape[-1] == 0:
-        return zeros(A.shape[:-2], dtype=dtypes.int64)
-    return (sizes > _cut(A, sizes.amax(-1, True), atol, rtol)).sum(-1)
+        return zeros(input.shape[:-2], dtype=dtypes.int64)
+    absolute, relative = _tolerances(input, atol, rtol)
+    cut = absolute.unsqueeze(-1).maximum(relative.unsqueeze(-1) * sizes.amax(-1, True))
+    return (sizes > cut).sum(-1)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """(solution, residuals, rank, singular values) of min |A X - B|; every driver is the
-    pseudoinverse.
+_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
-    Follows `torch.linalg.lstsq`.
+
+def lstsq(
+    input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> Any:
+    """(solution, residuals, rank, singular values) of min |A X - B|.
+
+    A (..., m, n), B (..., m, k) or (..., m). Drivers: "gels" for matrices of full rank (LinAlgError
+    for others), "gelsy" (default), "gelsd" and "gelss" for all: singular values up to rcond * the
+    largest count as zeros (default: epsilon * max(m, n)). Residuals |A X - B|^2 are given where m >
+    n and the rank is full, the rank by all but "gels", the singular values by the last two; what is
+    not given is empty. Follows `torch.linalg.lstsq`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.lstsq(rl.tensor([[1.], [1.]]), rl.tensor([[1.], [3.]])).solution
+    tensor([[2.]])
     """
-    require_matrices("linalg.lstsq", A)
-    _same_dtype("linalg.lstsq", A, B)
-    vector = B.ndim == A.ndim - 1
-    right = B.unsqueeze(-1) if vector else B
-    if right.ndim < 2 or right.shape[-2] != A.shape[-2]:
-        raise RuntimeError("linalg.lstsq: input.size(-2) should match other.size(-2)")
-    solution = products.matmul(pinv(A, rtol=rcond), right)
-    rank = matrix_rank(A, rtol=rcond)
-    residuals = empty(0, dtype=A.dtype.real)
-    if (
-        driver not in (None, "gelsy")
-        and A.shape[-2] > A.shape[-1]
-        and bool((rank == A.shape[-1]).all())
-    ):
-        residuals = (products.matmul(A, solution) - right).abs().pow(2).sum(-2)
-    sizes = svdvals(A) if driver in ("gelsd", "gelss") else empty(0, dtype=A.dtype.real)
-    fields = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
-    return fields((solution.squeeze(-1) if vector else solution, residuals, rank, sizes))
+    name = "torch.linalg.lstsq"
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"{name}: input must have at least 2 dimensions, not {list(input.shape)}"
+        )
+    require_matrices(name, input)
+    require_same_dtype(name, input, b)
+    driver = "gelsy" if driver is None else driver
+    if driver not in _DRIVERS:
+        raise RuntimeError(
+            f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), not {driver}"
+        )
+    vector = is_vector(input, b)
+    right = b.unsqueeze(-1) if vector else b
+    if right.ndim < 2 or right.shape[:-1] != input.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: input.size(-2) should match other.size(-2), and so should the batch: "
+            f"{list(input.shape)} and {list(b.shape)}"
+        )
+    return _least_squares(input, right, vector, rcond, driver)
+
+
+def _least_squares(A: Tensor, B: Tensor, vector: bool, rcond: Any, driver: str) -> Any:
+    m, n = A.shape[-2:]
+    rcond = dtypes.finfo(A.dtype.real).eps * max(m, n) if rcond is None else float(rcond)
+    padded, residuals, rank, sizes, info = rows.least_squares(A, B, rcond, driver == "gels")
+    solution = padded.narrow(-2, 0, n)
+    if driver == "gels":
+        raise_from(
+            info,
+            "torch.linalg.lstsq",
+            "The least squares solution could not be computed because the input matrix does not "
+            "have full rank (error code: {info}).",
+        )
+    if m <= n or (driver == "gelsy") or (driver != "gels" and bool((rank < n).any())):
+        residuals = residuals.reshape(-1).narrow(0, 0, 0)
+    nothing = empty(0, dtype=A.dtype.real)
+    return named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")(
+        (
+            solution.squeeze(-1) if vector else solution,
+            residuals,
+            empty(0, dtype=dtypes.int64) if driver == "gels" else rank,
+            sizes.detach() if driver in ("gelsd", "gelss") else nothing,
+        )
+    )
+
+
+def tensorinv(input: Tensor, ind: int = 2) -> Tensor:
+    """The inverse of A as a map from its last to its first `ind` dimensions. LinAlgError where
+    there is none. Follows `torch.linalg.tensorinv`.
+    """
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    first, last = input.shape[:ind], input.shape[ind:]
+    if math.prod(first) != math.prod(last):
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            "prod(self.shape[:ind]), but got "
+            f"{math.prod(last)} != {math.prod(first)}"
+        )
+    made, info = rows.inv_ex(input.reshape(math.prod(first), -1))
+    raise_from(info, "inv", SINGULAR)
+    return made.reshape((*last, *first))
+
+
+def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
+    """X with tensordot(A, X, X.ndim) = B. LinAlgError where A is singular. Follows
+    `torch.linalg.tensorsolve`.
+    """
+    if dims is not None:
+        input = input.movedim(tuple(dims), tuple(range(input.ndim - len(dims), input.ndim)))
+    shape = input.shape[other.ndim :]
+    if math.prod(shape) != other.numel() or input.numel() != other.numel() ** 2:
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            "prod(self.shape[:other.ndim]), but got "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    return solve(input.reshape(other.numel(), -1), other.reshape(-1)).reshape(shape)
 
 
 # --- determinants -------------------------------------------------------------------------------
@@ -222,9 +383,30 @@ def det(A: Tensor) -> Tensor:
     return rows.det(A)
 
 
+def det_top(input: Tensor) -> Tensor:
+    """`linalg.det` under its older name. Follows `torch.det`."""
+    return rows.det(input)
+
+
+det_top.__name__ = "det"
+
+
 def slogdet(A: Tensor) -> Any:
-    """(sign, log |det|) of square matrices. Follows `torch.linalg.slogdet`."""
+    """(sign, log |det|) of square matrices. Follows `torch.linalg.slogdet`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.slogdet(rl.tensor([[-1., 0.], [0., 1.]])).sign
+    tensor(-1.)
+    """
     return named("linalg_slogdet", "sign", "logabsdet")(rows.slogdet(A))
+
+
+def slogdet_top(input: Tensor) -> Any:
+    """`linalg.slogdet` under its older name. Follows `torch.slogdet`."""
+    return named("slogdet", "sign", "logabsdet")(rows.slogdet(input))
+
+
+slogdet_top.__name__ = "slogdet"
 
 
 def logdet(input: Tensor) -> Tensor:
@@ -233,176 +415,8 @@ def logdet(input: Tensor) -> Tensor:
     return size + sign.log()
 
 
-# --- factors ------------------------------------------------------------------------------------
-
-
-def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L with A = L L^H (U with A = U^H U if upper). LinAlgError unless positive-definite. Follows
-    `torch.linalg.cholesky`.
-
-    >>> import rushlight as rl
-    >>> rl.linalg.cholesky(rl.tensor([[4., 2.], [2., 5.]]))
-    tensor([[2., 0.],
-            [1., 2.]])
-    """
-    require_matrices("linalg.cholesky", A, True)
-    return adjoint(rows.cholesky_lower(adjoint(A))) if upper else rows.cholesky_lower(A)
-
-
-def cholesky_top(input: Tensor, upper: bool = False) -> Tensor:
-    """`linalg.cholesky` under its older name. Follows `torch.cholesky`."""
-    return cholesky(input, upper=upper)
-
-
-cholesky_top.__name__ = "cholesky"
-
-
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
-    """(L, info); a matrix that is not positive-definite raises when L is used. Follows
-    `torch.linalg.cholesky_ex`.
-    """
-    return named("linalg_cholesky_ex", "L", "info")((cholesky(A, upper=upper), _info(A)))
-
-
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """X with A X = B, given the Cholesky factor of A. Follows `torch.cholesky_solve`."""
-    lower = adjoint(L) if upper else L
-    return solve_triangular(adjoint(lower), solve_triangular(lower, B, upper=False), upper=True)
-
-
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of A, given its Cholesky factor. Follows `torch.cholesky_inverse`."""
-    return cholesky_solve(eye(L.shape[-1], dtype=L.dtype), L, upper)
-
-
-def qr(A: Tensor, mode: str = "reduced") -> Any:
-    """(Q, R) with A = Q R; mode "reduced", "complete" (square Q) or "r" (Q empty). Follows
-    `torch.linalg.qr`.
-    """
-    require_matrices("linalg.qr", A)
-    if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(
-            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', "
-            "or 'complete'"
-        )
-    q, r = rows.qr_factors(A, mode == "complete")
-    return named("linalg_qr", "Q", "R")((empty(0, dtype=A.dtype) if mode == "r" else q, r))
-
-
-def qr_top(input: Tensor, some: bool = True) -> Any:
-    """`linalg.qr` under its older name. Follows `torch.qr`."""
-    return named("qr", "Q", "R")(tuple(qr(input, "reduced" if some else "complete")))
-
-
-qr_top.__name__ = "qr"
-
-
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
-    """(U, S, V^H) with A = U diag(S) V^H. Follows `torch.linalg.svd`."""
-    return named("linalg_svd", "U", "S", "Vh")(rows.svd_factors(A, full_matrices))
-
-
-def svd_top(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """(U, S, V) under the older name. Follows `torch.svd`."""
-    left, sizes, right = rows.svd_factors(input, not some)
-    return named("svd", "U", "S", "V")((left, sizes, adjoint(right)))
-
-
-svd_top.__name__ = "svd"
-
-
-def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
-    """The singular values in descending order. Follows `torch.linalg.svdvals`."""
-    return rows.svd_factors(A, False)[1]
-
-
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """(eigenvalues ascending, eigenvectors) of Hermitian matrices; UPLO says which triangle is
-    read. Follows `torch.linalg.eigh`.
-    """
-    require_matrices("linalg.eigh", A, True)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return named("linalg_eigh", "eigenvalues", "eigenvectors")(
-        rows.eigh_factors(A, UPLO.upper() == "L")
-    )
-
-
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of Hermitian matrices, ascending. Follows `torch.linalg.eigvalsh`."""
-    return eigh(A, UPLO)[0]
-
-
-def eig(A: Tensor) -> Any:
-    """(eigenvalues, eigenvectors), complex, of square matrices. Follows `torch.linalg.eig`."""
-    return named("linalg_eig", "eigenvalues", "eigenvectors")(rows.eig_factors(A))
-
-
-def eigvals(A: Tensor) -> Tensor:
-    """The eigenvalues of square matrices, complex, in no order. Follows `torch.linalg.eigvals`."""
-    return rows.eig_factors(A)[0]
-
-
-def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
-    """(L and U in one matrix, row exchanges counted from 1). Follows `torch.linalg.lu_factor`."""
-    if not pivot:
-        raise NotImplementedError(
-            "linalg.lu_factor: LU without pivoting is not implemented on the CPU"
-        )
-    return named("linalg_lu_factor", "LU", "pivots")(elimination.lu_packed(A))
-
-
-def lu(A: Tensor, *, pivot: bool = True) -> Any:
-    """(P, L, U) with A = P L U. Follows `torch.linalg.lu`."""
-    packed, pivots = lu_factor(A, pivot=pivot)
-    return named("linalg_lu", "P", "L", "U")(lu_unpack(packed, pivots))
-
-
-def lu_unpack(
-    LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
-) -> Any:
-    """(P, L, U) from the packed form. Follows `torch.lu_unpack`."""
-    m, n = LU_data.shape[-2:]
-    k = min(m, n)
-    lower = LU_data.narrow(-1, 0, k).tril(-1) + eye(m, k, dtype=LU_data.dtype)
-    upper = LU_data.narrow(-2, 0, k).triu()
-    permutation = elimination.permutation_matrix(LU_pivots, m, LU_data.dtype)
-    nothing = empty(0, dtype=LU_data.dtype)
-    fields = named("lu_unpack", "P", "L", "U")
-    return fields(
-        (
-            permutation if unpack_pivots else nothing,
-            lower if unpack_data else nothing,
-            upper if unpack_data else nothing,
-        )
-    )
-
-
-def lu_solve(
-    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
-) -> Tensor:
-    """X with A X = B (X A = B if not left), given the LU factors of A. Follows
-    `torch.linalg.lu_solve`.
-    """
-    permutation, lower, upper = lu_unpack(LU, pivots)
-    matrix = products.matmul(products.matmul(permutation, lower), upper)
-    return solve(rows.adjoint(matrix) if adjoint else matrix, B, left=left)
-
-
-_OLDER = (
-    inverse,
-    triangular_solve,
-    pinverse,
-    det,
-    slogdet,
-    logdet,
-    cholesky_top,
-    cholesky_solve,
-    cholesky_inverse,
-    qr_top,
-    svd_top,
-)
-FUNCTIONS = (*_OLDER, lu_unpack)
+_OLDER = (inverse, triangular_solve, pinverse, det_top, slogdet_top, logdet)
+FUNCTIONS = _OLDER
 METHODS = _OLDER
 LINALG: dict[str, Any] = {
     f.__name__: f
@@ -410,23 +424,14 @@ LINALG: dict[str, Any] = {
         inv,
         inv_ex,
         solve,
+        solve_ex,
         solve_triangular,
         pinv,
         matrix_rank,
         lstsq,
+        tensorinv,
+        tensorsolve,
         det,
         slogdet,
-        cholesky,
-        cholesky_ex,
-        qr,
-        svd,
-        svdvals,
-        eigh,
-        eigvalsh,
-        eig,
-        eigvals,
-        lu_factor,
-        lu,
-        lu_solve,
     )
 }

@@ -10,11 +10,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...base.dtype import TYPE_NAMES
+from ...graph.build import NARROW
 from ...ops import matmul as rows
-from ...ops.linalg import inv
 from ...ops.matmul import LETTERS
 from ..creation import eye
+from ..methods import contiguous_format
 from ..tensor import Tensor
+from .linalg import inv
+
+
+def _addend(
+    name: str, input: Tensor, first: Tensor, second: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """The input in the shape of the product that it is added to; RuntimeError where shapes or
+    dtypes do not fit.
+    """
+    if list(input.shape) != list(shape):
+        input = input.expand(shape)
+    if first.dtype is not second.dtype or input.dtype is not first.dtype:
+        raise RuntimeError(
+            f"{name}: self, {first.dtype} and {second.dtype} operands must have the same dtype, "
+            f"but got {input.dtype}, "
+            f"{first.dtype} and {second.dtype}: convert them with .to()"
+        )
+    return input
 
 
 def _accumulate(
@@ -23,14 +43,7 @@ def _accumulate(
     """beta * input + alpha * product; an input with beta 0 is not read."""
     sizes = rows.label_sizes(*rows.terms(equation)[:2], first.shape, second.shape)
     shape = [sizes[label] for label in rows.terms(equation)[2]]
-    if list(input.shape) != shape:
-        input = input.expand(shape)
-    if first.dtype is not second.dtype or input.dtype is not first.dtype:
-        raise RuntimeError(
-            f"{name}: self, {first.dtype} and {second.dtype} operands must have the same dtype, "
-            f"but got {input.dtype}, "
-            f"{first.dtype} and {second.dtype}: convert them with .to()"
-        )
+    input = _addend(name, input, first, second, shape)
     return rows.scaled_product(None if beta == 0 else input, first, second, beta, alpha, equation)
 
 
@@ -67,8 +80,15 @@ def baddbmm(
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
-    """beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch), as `torch.addbmm`."""
+    """beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch), as `torch.addbmm`.
+
+    float16 and bfloat16 are rounded after every matrix product of the batch, as PyTorch's are.
+    """
     rows.bmm_equation(batch1.shape, batch2.shape)
+    if input.dtype in NARROW and batch1.shape[0]:
+        for left, right in zip(batch1.unbind(0), batch2.unbind(0)):
+            input, beta = addmm(input, left, right, beta=beta, alpha=alpha), 1
+        return input
     return _accumulate(input, batch1, batch2, beta, alpha, "addbmm", "bik,bkj->ij")
 
 
@@ -78,7 +98,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
         raise RuntimeError(
             f"addr: Expected 1-D arguments vec1 and vec2, but got {vec1.ndim}-D and {vec2.ndim}-D"
         )
-    return _accumulate(input, vec1, vec2, beta, alpha, "addr", "i,j->ij")
+    input = _addend("addr", input, vec1, vec2, (vec1.shape[0], vec2.shape[0]))
+    return rows.scaled_outer(None if beta == 0 else input, vec1, vec2, beta, alpha)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
@@ -118,6 +139,11 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sum of conj(x) * y along one dimension, the others broadcasting, as
     `torch.linalg.vecdot`.
     """
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
+            f"{TYPE_NAMES[x.dtype.name]} and y of type {TYPE_NAMES[y.dtype.name]} instead"
+        )
     return (rows.conjugate(x) * y).sum(dim)
 
 
@@ -186,8 +212,8 @@ def _chain(chain: list[Tensor]) -> Tensor:
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
-    """The n-th power of square matrices by repeated squaring (negative n: of the inverse), as
-    `torch.matrix_power`.
+    """The n-th power of square matrices by repeated squaring (negative n: of the inverse, with
+    LinAlgError where there is none), as `torch.matrix_power`.
     """
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
         raise RuntimeError(
@@ -196,15 +222,17 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         )
     if n < 0:
         return matrix_power(inv(input), -n)
-    result, square = None, input
+    if n == 0:  # a constant, but one that is on the tape
+        identity = eye(input.shape[-1], dtype=input.dtype, device=input.device)
+        return input.clone(memory_format=contiguous_format).copy_(identity)
+    result: Tensor | None = None
+    square = input
     while n:
         if n & 1:
             result = square if result is None else rows.matmul(result, square)
         n >>= 1
         square = rows.matmul(square, square) if n else square
-    if result is not None:
-        return result
-    return eye(input.shape[-1], dtype=input.dtype, device=input.device).expand(input.shape).clone()
+    return input.clone() if result is None or result is input else result
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:

@@ -9,82 +9,164 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...base.dtype import TYPE_NAMES
+from ...base.layout import normalize_axis
+from ...base.promotion import promote_types
 from ...ops import linalg as rows
 from ...ops import matmul as products
-from ...ops.linalg import adjoint, require_matrices
+from ...ops.linalg import require_matrices
 from ...ops.reduction import vector_norm
-from ..creation import arange, eye
+from ..creation import arange, zeros
 from ..tensor import Tensor
-from .linalg import svdvals
+from .factors import svdvals
 from .matmul import matrix_power, multi_dot, vecdot
 
 
 def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ) -> Tensor:
-    """A norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf. Follows
+    """A norm of the matrices that two dimensions hold.
+
+    ord: "fro" the root of the sum of squares, "nuc" the sum of singular values, 2 and -2 the
+    largest and the smallest of them, 1 and -1 the largest and the smallest sum of a column's
+    absolute values, inf and -inf of a row's. Computed in `dtype` if given. Follows
     `torch.linalg.matrix_norm`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.matrix_norm(rl.tensor([[3., 0.], [0., 4.]]), "nuc")
+    tensor(7.)
     """
-    A = A if dtype is None else A.to(dtype)
-    row, column = (d % A.ndim for d in dim)
+    name = "linalg.matrix_norm"
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"{name}: The input tensor A must have at least 2 dimensions, but it has shape "
+            f"{list(input.shape)}"
+        )
+    axes = [dim] if isinstance(dim, int) else list(dim)
+    if len(axes) != 2:
+        raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {dim}")
+    row, column = (normalize_axis(d, input.ndim) for d in axes)
+    if row == column:
+        raise RuntimeError(f"{name}: dims must be different. Got ({axes[0]}, {axes[1]})")
+    if dtype is not None:
+        _require_wider(name, input, dtype)
+        input = input.to(dtype)
     if ord == "fro":
-        return vector_norm(A, 2, (row, column), keepdim)
+        return vector_norm(input, 2, (row, column), keepdim)
     if ord in ("nuc", 2, -2):
-        sizes = svdvals(A.movedim((row, column), (-2, -1)))
-        result = sizes.sum(-1) if ord == "nuc" else sizes.amax(-1) if ord == 2 else sizes.amin(-1)
+        sizes = svdvals(input.movedim((row, column), (-2, -1)))
+        result = sizes.sum(-1) if ord == "nuc" else _extreme(sizes, -1, ord > 0).squeeze(-1)
         if not keepdim:
             return result
         for d in sorted((row, column)):
             result = result.unsqueeze(d)
         return result
     if not isinstance(ord, (int, float)) or abs(ord) not in (1, math.inf):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+        raise RuntimeError(f"{name}: Order {ord} not supported.")
     summed, kept = (row, column) if abs(ord) == 1 else (column, row)
-    sums = A.abs().sum(summed, True)
-    result = sums.amax(kept, True) if ord > 0 else sums.amin(kept, True)
+    result = _extreme(input.abs().sum(summed, True), kept, ord > 0)
     return result if keepdim else result.squeeze((row, column))
 
 
+def _require_wider(name: str, x: Tensor, dtype: Any) -> None:
+    """RuntimeError unless x can be converted to a dtype without loss of its kind or range."""
+    if dtype.kind not in ("float", "complex"):
+        raise RuntimeError(
+            f"{name}: dtype should be floating point or complex, but got {TYPE_NAMES[dtype.name]}"
+        )
+    if x.dtype.is_complex and not dtype.is_complex:
+        raise RuntimeError(
+            f"{name}: dtype should be complex for complex inputs, but got {TYPE_NAMES[dtype.name]}"
+        )
+    if promote_types(x.dtype, dtype) is not dtype:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({TYPE_NAMES[x.dtype.name]}) should be convertible "
+            f"without narrowing to the specified dtype ({TYPE_NAMES[dtype.name]})"
+        )
+
+
+def _extreme(sizes: Tensor, dim: int, largest: bool) -> Tensor:
+    """The largest (of none: zero) or smallest element along a dimension, which stays."""
+    if not largest:
+        return sizes.amin(dim, True)
+    return sizes.sum(dim, True) if sizes.shape[dim] == 0 else sizes.amax(dim, True)
+
+
 def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """A vector or matrix norm, as the order and the dimensions say. Follows `torch.linalg.norm`."""
-    matrices = (dim is None and ord is not None and A.ndim == 2) or isinstance(ord, str)
-    if matrices or (
-        dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None
-    ):
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
-    if dim is None and ord is not None and A.ndim not in (1, 2):
+    """A matrix norm where an order is given and two dimensions are (in words or because the tensor
+    has two), else a vector norm. Follows `torch.linalg.norm`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.norm(rl.tensor([[3., 0.], [0., 4.]]))
+    tensor(5.)
+    """
+    axes = None if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    if axes is not None and len(axes) not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(axes)}"
+        )
+    if axes is None and ord is not None and input.ndim not in (1, 2):
         raise RuntimeError(
             "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
-            f"{A.ndim}D."
+            f"{input.ndim}D."
         )
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype)
+    count = input.ndim if axes is None else len(axes)
+    if isinstance(ord, str) or (ord is not None and count == 2):
+        return matrix_norm(input, ord, (-2, -1) if axes is None else axes, keepdim, dtype=dtype)
+    if dtype is not None:
+        _require_wider("linalg.vector_norm", input, dtype)
+    return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype)
 
 
-def cond(A: Tensor, p: Any = None) -> Tensor:
-    """The condition number |A| |A^-1| in a norm (default 2). Follows `torch.linalg.cond`."""
+def cond(input: Tensor, p: Any = None) -> Tensor:
+    """The condition number |A| |A^-1| in a norm (default 2), infinite where A is singular. Follows
+    `torch.linalg.cond`.
+
+    >>> import rushlight as rl
+    >>> rl.linalg.cond(rl.tensor([[2., 0.], [0., 4.]]))
+    tensor(2.)
+    """
     if p in (None, 2, -2):
-        sizes = svdvals(A)
+        require_matrices("linalg.cond", input)
+        if 0 in input.shape[-2:]:
+            return zeros(input.shape[:-2], dtype=input.dtype.real)
+        sizes = svdvals(input)
         largest, smallest = sizes.amax(-1), sizes.amin(-1)
         return smallest / largest if p == -2 else largest / smallest
-    require_matrices("linalg.cond", A, True)
-    return matrix_norm(A, p) * matrix_norm(rows.inv(A), p)
+    require_matrices("linalg.cond", input, True)
+    if input.shape[-1] == 0:
+        return zeros(input.shape[:-2], dtype=input.dtype.real)
+    inverse, info = rows.inv_ex(input)
+    return (matrix_norm(input, p) * matrix_norm(inverse, p)).where(info == 0, math.inf)
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """The vector product along a dimension of length three. Follows `torch.linalg.cross`.
+    """The vector product along a dimension of length three, the other dimensions broadcasting.
+    Follows `torch.linalg.cross`.
 
     >>> import rushlight as rl
     >>> rl.linalg.cross(rl.tensor([1., 0., 0.]), rl.tensor([0., 1., 0.]))
     tensor([0., 0., 1.])
     """
-    if input.shape[dim] != 3 or other.shape[dim] != 3:
+    if input.ndim != other.ndim:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and "
-            f"{other.shape[dim]}"
+            "linalg.cross: inputs must have the same number of dimensions: "
+            f"{list(input.shape)} and {list(other.shape)}"
         )
-    return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
+    axis = normalize_axis(dim, input.ndim)
+    if input.shape[axis] != 3 or other.shape[axis] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and "
+            f"{other.shape[axis]}"
+        )
+    return input.roll(-1, axis) * other.roll(-2, axis) - input.roll(-2, axis) * other.roll(-1, axis)
 
 
 def cross_top(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
@@ -102,58 +184,23 @@ cross_top.__name__ = "cross"
 
 
 def vander(x: Tensor, N: int | None = None) -> Tensor:
-    """Powers x^0, x^1, ... x^(N - 1) in a new last dimension. Follows `torch.linalg.vander`."""
-    count = x.shape[-1] if N is None else N
-    return x.unsqueeze(-1) ** arange(count)
+    """Powers x^0, x^1, ... x^(N - 1) in a new last dimension; N at least 2, by default the length
+    of x. Follows `torch.linalg.vander`.
 
-
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """The inverse of A as a map from its last to its first `ind` dimensions. Follows
-    `torch.linalg.tensorinv`.
+    >>> import rushlight as rl
+    >>> rl.linalg.vander(rl.tensor([2., 3.]), N=3)
+    tensor([[1., 2., 4.],
+            [1., 3., 9.]])
     """
-    if ind <= 0:
-        raise RuntimeError("Expected a strictly positive integer for 'ind'")
-    first, last = A.shape[:ind], A.shape[ind:]
-    if math.prod(first) != math.prod(last):
-        raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
-            "prod(self.shape[:ind]), but got "
-            f"{math.prod(last)} != {math.prod(first)}"
-        )
-    return rows.inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
+    x = x.reshape(1) if x.ndim == 0 else x
+    if N is not None and N <= 1:
+        raise RuntimeError(f"N must be greater than 1, but got {N}")
+    return x.unsqueeze(-1) ** arange(x.shape[-1] if N is None else N)
 
 
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
-    """X with tensordot(A, X, X.ndim) = B. Follows `torch.linalg.tensorsolve`."""
-    if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
-    shape = A.shape[B.ndim :]
-    if math.prod(shape) != B.numel() or A.numel() != B.numel() ** 2:
-        raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
-            "prod(self.shape[:other.ndim]), but got "
-            f"{list(A.shape)} and {list(B.shape)}"
-        )
-    return rows.solve_matrix(A.reshape(B.numel(), -1), B.reshape(-1, 1)).reshape(shape)
-
-
-def householder_product(A: Tensor, tau: Tensor) -> Tensor:
-    """The first columns of the product of reflections I - tau_i v_i v_i^H. Follows
-    `torch.linalg.householder_product`.
-    """
-    m, n = A.shape[-2:]
-    result = eye(m, n, dtype=A.dtype).expand((*A.shape[:-2], m, n))
-    unit = eye(m, n, dtype=A.dtype)
-    for k in range(tau.shape[-1] - 1, -1, -1):
-        vector = A.tril(-1).narrow(-1, k, 1) + unit.narrow(-1, k, 1)
-        factor = tau.narrow(-1, k, 1).unsqueeze(-1)
-        result = result - factor * products.matmul(vector, products.matmul(adjoint(vector), result))
-    return result
-
-
-def matrix_exp(A: Tensor) -> Tensor:
+def matrix_exp(input: Tensor) -> Tensor:
     """The matrix exponential. Follows `torch.linalg.matrix_exp`."""
-    return rows.matrix_exp(A)
+    return rows.matrix_exp(input)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -176,9 +223,6 @@ LINALG: dict[str, Any] = {
         cond,
         cross,
         vander,
-        tensorinv,
-        tensorsolve,
-        householder_product,
         matrix_exp,
         matmul,
         diagonal,

@@ -18,7 +18,6 @@ from ...base import dtype as dtypes
 from ...base.dtype import dtype
 from ...base.layout import broadcast_shapes, normalize_axis
 from ...ops import core, gathering, indexing, movement
-from ..composed_views import split
 from ..conversion import device_of, from_array
 from ..creation import zeros
 from ..tensor import Tensor
@@ -162,7 +161,8 @@ def tril_indices(
     *,
     dtype: dtype = dtypes.int64,
     device: Any = "cpu",
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """The (row, column) indices of a lower triangle as a 2 x n tensor, as `torch.tril_indices`."""
     return _triangle_indices(np.tril_indices, row, col, offset, dtype, device)
@@ -175,7 +175,8 @@ def triu_indices(
     *,
     dtype: dtype = dtypes.int64,
     device: Any = "cpu",
-    **ignored: Any,
+    layout: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """The (row, column) indices of an upper triangle as a 2 x n tensor, as `torch.triu_indices`."""
     return _triangle_indices(np.triu_indices, row, col, offset, dtype, device)
@@ -360,35 +361,41 @@ def atleast_3d(x: Tensor) -> Tensor:
     return x if x.ndim >= 3 else x.unsqueeze(-1) if x.ndim == 2 else x.reshape(1, -1, 1)
 
 
+def _listed(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The operands of a stacking function; TypeError unless a sequence, RuntimeError if empty."""
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
+        )
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors
+
+
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors side by side: along the second dimension, vectors along the first, as
     `torch.hstack`.
     """
-    found = [atleast_1d(x) for x in tensors]
-    if not found:
-        raise RuntimeError("hstack expects a non-empty TensorList")
+    found = [atleast_1d(x) for x in _listed("hstack", tensors)]
     return core.cat(found, 0 if found[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors one below the other, vectors as rows, as `torch.vstack`."""
-    if not tensors:
-        raise RuntimeError("vstack expects a non-empty TensorList")
-    return core.cat([atleast_2d(x) for x in tensors], 0)
+    return core.cat([atleast_2d(x) for x in _listed("vstack", tensors)], 0)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors one behind the other, along the third dimension, as `torch.dstack`."""
-    if not tensors:
-        raise RuntimeError("dstack expects a non-empty TensorList")
-    return core.cat([atleast_3d(x) for x in tensors], 2)
+    return core.cat([atleast_3d(x) for x in _listed("dstack", tensors)], 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Vectors as the columns of a matrix, as `torch.column_stack`."""
-    if not tensors:
-        raise RuntimeError("column_stack expects a non-empty TensorList")
-    return core.cat([x.reshape(-1, 1) if x.ndim < 2 else x for x in tensors], 1)
+    return core.cat(
+        [x.reshape(-1, 1) if x.ndim < 2 else x for x in _listed("column_stack", tensors)], 1
+    )
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -411,7 +418,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         if count <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {count}")
         least, more = divmod(extent, count)
-        return split(input, [least + (k < more) for k in range(count)], axis)
+        lengths = [least + (k < more) for k in range(count)]
+        indices_or_sections = list(itertools.accumulate(lengths[:-1]))
     index = (slice(None),) * axis
     cuts = [0, *indices_or_sections, extent]
     return tuple(input[(*index, slice(start, stop))] for start, stop in itertools.pairwise(cuts))
@@ -451,6 +459,8 @@ def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
     """Positions in a flat tensor as indices of each dimension, as `torch.unravel_index`."""
     extents = sizes((shape,))
     strides = [prod(extents[k + 1 :]) for k in range(len(extents))]
+    if not extents:
+        return ()
     return core.stack(
         [(indices // stride) % extent for stride, extent in zip(strides, extents)], -1
     ).unbind(-1)

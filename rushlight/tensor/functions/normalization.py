@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...base.dtype import finfo
+from ...base.dtype import dtype, finfo
+from ...ops import core, reduction
 from ...ops import normalization as rows
-from ...ops import reduction
 from ...ops.common import opmath_dtype
 from ..inplace import assign
 from ..tensor import Tensor
@@ -48,10 +48,35 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    if not input.numel():
+        return _affine_of_nothing(input, weight, bias)
     if input.ndim < 2:
         raise RuntimeError(
             f"batch_norm: expected at least 2 dimensions (N, C), but got shape {list(input.shape)}"
         )
+    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+def _affine_of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """batch_norm of no elements: no statistics, but weight and bias are on the tape."""
+    made = core.clone(input)
+    made = made if weight is None else core.mul(made, weight[0])
+    return made if bias is None else core.add(made, bias[0])
+
+
+def _batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, ...]:
+    """The normalised tensor and, while training, mean and 1 / deviation of the batch (the running
+    statistics being moved).
+    """
     _check_lengths(
         input.shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -59,13 +84,13 @@ def batch_norm(
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
-        return rows.batch_norm_evaluation(input, weight, bias, running_mean, running_var, eps)
+        return (rows.batch_norm_evaluation(input, weight, bias, running_mean, running_var, eps),)
     made = rows.batch_norm_training(input, weight, bias, running_mean, running_var, momentum, eps)
     for running, moved in zip(
         (r for r in (running_mean, running_var) if r is not None), made[3:], strict=False
     ):
         assign(running, moved)
-    return made[0]
+    return made[:3]
 
 
 def instance_norm(
@@ -166,8 +191,19 @@ def layer_norm(
     >>> rl.layer_norm(rl.tensor([1., 3.]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
+    return _layer_norm(input, normalized_shape, weight, bias, eps)[0]
+
+
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """layer_norm, the means and 1 / deviations of the rows."""
     count, size = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    return rows.normalize_layer(input, weight, bias, eps, (count, size), (1,), (1, size))[0]
+    return rows.normalize_layer(input, weight, bias, eps, (count, size), (1,), (1, size))
 
 
 def rms_norm(
@@ -188,6 +224,11 @@ def rms_norm(
     count, size = _trailing("rms_norm", input, normalized_shape, weight=weight)
     if eps is None:
         eps = finfo(opmath_dtype(input.dtype)).eps
+    if input.dtype.is_complex:  # the mean of x * x, as PyTorch has it: no length, so a formula
+        rank = 1 if isinstance(normalized_shape, int) else len(normalized_shape)
+        axes = tuple(range(-rank, 0))
+        scaled = input * ((input * input).mean(axes, keepdim=True) + eps).rsqrt()
+        return scaled if weight is None else scaled * weight
     return rows.normalize_root(input, weight, None, eps, (count, size), (1,), (1, size), False)[0]
 
 
@@ -227,12 +268,127 @@ def group_norm(
                 f"input, but got {role} of "
                 f"shape {list(tensor.shape)} and input of shape {list(input.shape)}"
             )
-    width = channels // num_groups
-    shape = (batch, num_groups, width, math.prod(input.shape[2:]))
-    return rows.normalize_group(input, weight, bias, eps, shape, (2, 3), (1, num_groups, width, 1))[
-        0
-    ]
+    shape = (batch, num_groups, channels // num_groups, math.prod(input.shape[2:]))
+    return _group_norm(input, weight, bias, eps, shape)[0]
 
 
-FUNCTIONS = (batch_norm, instance_norm, layer_norm, rms_norm, group_norm)
+def _group_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    shape: tuple[int, int, int, int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """group_norm of (batch, groups, channels of a group, positions), means and 1 / deviations."""
+    return rows.normalize_group(input, weight, bias, eps, shape, (2, 3), (1, *shape[1:3], 1))
+
+
+# --- with the statistics --------------------------------------------------------------------------
+
+
+def _statistics_dtype(input: Tensor, *parameters: Tensor | None) -> dtype:
+    """float32 where a narrow input meets wider weights, else the dtype of the input."""
+    mixed = any(p is not None and p.dtype is not input.dtype for p in parameters)
+    return opmath_dtype(input.dtype) if mixed else input.dtype
+
+
+def native_layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """layer_norm, and the mean and 1 / sqrt(var + eps) of each row (with dimensions of length one),
+    as `torch.native_layer_norm`. The statistics are off the tape.
+
+    >>> import rushlight as rl
+    >>> rl.native_layer_norm(rl.tensor([1., 3.]), (2,), None, None, 0.0)[1]
+    tensor([2.])
+    """
+    made, mean, scale = _layer_norm(input, normalized_shape, weight, bias, eps)
+    trailing = 1 if isinstance(normalized_shape, int) else len(normalized_shape)
+    kept = (*input.shape[: input.ndim - trailing], *(1,) * trailing)
+    kind = _statistics_dtype(input, weight, bias)
+    return made, mean.detach().reshape(kept).to(kind), scale.detach().reshape(kept).to(kind)
+
+
+def native_group_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    N: int,
+    C: int,
+    HxW: int,
+    group: int,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """group_norm of N samples of C channels and HxW positions, and the mean and 1 / sqrt(var + eps)
+    of each group, (N, group), as `torch.native_group_norm`.
+
+    RuntimeError where the sizes do not fit the input.
+
+    >>> import rushlight as rl
+    >>> rl.native_group_norm(rl.tensor([[1., 3.]]), None, None, 1, 2, 1, 1, 0.0)[1]
+    tensor([[2.]])
+    """
+    if group <= 0 or C % group:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got C = "
+            f"{C} and num_groups={group}"
+        )
+    if input.numel() != N * C * HxW:
+        raise RuntimeError(
+            f"native_group_norm: expected input.numel() == N * C * HxW, but got "
+            f"{list(input.shape)} and {N} * {C} * {HxW}"
+        )
+    _check_lengths(C, weight=weight, bias=bias)
+    made, mean, scale = _group_norm(input, weight, bias, eps, (N, group, C // group, HxW))
+    kind = _statistics_dtype(input, weight, bias)
+    return made, mean.reshape(N, group).to(kind), scale.reshape(N, group).to(kind)
+
+
+def native_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """batch_norm, and the mean and 1 / sqrt(var + eps) of each channel while training (else empty
+    tensors), as `torch.native_batch_norm`. The statistics are off the tape.
+
+    >>> import rushlight as rl
+    >>> x = rl.tensor([[1.], [3.]])
+    >>> rl.native_batch_norm(x, None, None, None, None, True, 0.1, 0.0)[1]
+    tensor([2.])
+    """
+    if input.ndim < 2:
+        raise RuntimeError(
+            "native_batch_norm: expected at least 2 dimensions (N, C), but got shape "
+            f"{list(input.shape)}"
+        )
+    made, *statistics = _batch_norm(
+        input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
+    kind = _statistics_dtype(input, weight, running_mean)
+    if not training:
+        return made, input.new_empty(0), input.new_empty(0)
+    mean, scale = (each.detach().reshape(-1).to(kind) for each in statistics)
+    return made, mean, scale
+
+
+FUNCTIONS = (
+    batch_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+    group_norm,
+    native_layer_norm,
+    native_group_norm,
+    native_batch_norm,
+)
 METHODS = ()

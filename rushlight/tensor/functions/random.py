@@ -18,11 +18,10 @@ from ...base.layout import Layout, broadcast_shapes, contiguous_layout
 from ...ops import core
 from ...ops.reduction import amin
 from ..creation import fresh_layout, layout_like
-from ..drawing import detached_result, draw_into, drawn, number, streams
+from ..drawing import detached_result, draw_into, drawn, number, of_parameters, streams
 from ..generator import Generator
 from ..tensor import Tensor
 from ..values import window
-from ..views import sizes
 
 if TYPE_CHECKING:
     from ..drawing import Draw
@@ -64,28 +63,29 @@ def _standard_normal(type_: dtype) -> Draw:
 
 
 def _made(size: tuple, options: dict, draw: Any, default: dtype | None = None) -> Tensor:
-    """A tensor of the size and options of a creation function; with out=, that tensor resized and
-    filled.
-    """
+    """A tensor of the size and options of a creation function."""
     options = dict(options)
     size = (options.pop("size"),) if "size" in options else size
-    unknown = set(options) - _OPTIONS
-    if unknown:
-        raise TypeError(f"got an unexpected keyword argument '{sorted(unknown)[0]}'")
-    out, generator = options.get("out"), options.get("generator")
-    if out is not None:
-        shape = sizes(size)
-        target = out if tuple(out.shape) == shape else out.resize_(shape)
-        return draw_into(target, draw(target.dtype), generator)
+    _check_options(options)
     layout = fresh_layout(
         size, options.get("dtype") or default, options.get("device"), options.get("memory_format")
     )
-    return drawn(layout, draw(layout.dtype), generator, options.get("requires_grad", False))
+    return drawn(
+        layout,
+        draw(layout.dtype),
+        options.get("generator"),
+        options.get("requires_grad", False),
+    )
+
+
+def _check_options(options: dict) -> None:
+    unknown = options.keys() - _OPTIONS
+    if unknown:
+        raise TypeError(f"got an unexpected keyword argument '{min(unknown)}'")
 
 
 _OPTIONS = {
     "generator",
-    "out",
     "dtype",
     "layout",
     "device",
@@ -161,12 +161,15 @@ def randperm(n: int, **options: Any) -> Tensor:
         raise RuntimeError(f"n must be non-negative, got {n}")
 
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
-        return streams().arithmetic.to_storage(streams().permutation(engine, count), type_)
+        examples = count // max(n, 1)  # inside vmap there may be several
+        orders = [streams().permutation(engine, n) for _ in range(examples)]
+        return streams().arithmetic.to_storage(np.concatenate([*orders, np.empty(0, int)]), type_)
 
     return _made((n,), options, lambda type_: draw, dtypes.int64)
 
 
 def _made_like(input: Tensor, options: dict, draw: Any) -> Tensor:
+    _check_options(options)
     layout = layout_like(
         input, options.get("dtype"), options.get("device"), options.get("memory_format")
     )
@@ -332,8 +335,9 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
 # --- drawn from tensors of parameters -------------------------------------------------------------
 
 
+@of_parameters
 def bernoulli(
-    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Any = None
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
 ) -> Tensor:
     """1 with the probability that stands in input (or p), else 0, as `torch.bernoulli`; the
     gradient is zero.
@@ -352,17 +356,16 @@ def bernoulli(
     if input.is_meta:
         return drawn(layout, _coins(0.5), generator)
     chances = streams().arithmetic.from_storage(_strided_like(input.detach(), layout), input.dtype)
-    made = detached_result(input, drawn(layout, _coins(chances), generator))
-    return made if out is None else out.copy_(made)
+    return detached_result(input, drawn(layout, _coins(chances), generator))
 
 
+@of_parameters
 def multinomial(
     input: Tensor,
     num_samples: int,
     replacement: bool = False,
     *,
     generator: Generator | None = None,
-    out: Any = None,
 ) -> Tensor:
     """Indices drawn with the weights in the rows of input, as `torch.multinomial`.
 
@@ -380,10 +383,10 @@ def multinomial(
     def draw(engine: Any, count: int, type_: dtype, contiguous: bool) -> np.ndarray:
         return streams().multinomial(engine, weights, num_samples, replacement, input.dtype)
 
-    made = drawn(contiguous_layout([max(n, 0) for n in shape], dtypes.int64), draw, generator)
-    return made if out is None else out.copy_(made)
+    return drawn(contiguous_layout([max(n, 0) for n in shape], dtypes.int64), draw, generator)
 
 
+@of_parameters
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson counts of the rates in input, as `torch.poisson`; the gradient is zero."""
     rates = np.ascontiguousarray(window(input)).reshape(-1)
@@ -396,6 +399,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     )
 
 
+@of_parameters
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of successes in `count` trials of probability `prob`, as `torch.binomial`."""
     if count.dtype is not prob.dtype:
@@ -413,32 +417,39 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return detached_result(count, drawn(contiguous_layout(shape, count.dtype), draw, generator))
 
 
+@of_parameters
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
     size: Any = None,
     *,
     generator: Generator | None = None,
-    out: Any = None,
     **options: Any,
 ) -> Tensor:
     """Normal numbers; mean and std are numbers (with a size) or tensors that broadcast, as
     `torch.normal`.
 
+    Of tensors the result is row-major, whatever order they lie in.
+
     >>> import rushlight as rl
     >>> rl.normal(5.0, 0.0, (2,))
     tensor([5., 5.])
     """
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
     if size is not None:
+        if tensors or isinstance(size, int):
+            given = ", ".join(type(x).__name__ for x in (mean, std, size))
+            raise TypeError(
+                f"normal() received an invalid combination of arguments - got ({given}): a size is "
+                "a tuple of ints, and goes with a mean and a std that are numbers"
+            )
         layout = fresh_layout((size,), options.get("dtype"), options.get("device"))
-        made = drawn(
+        return drawn(
             layout,
-            _normal(float(number(mean)), float(number(std))),
+            _normal(float(mean), float(std)),
             generator,
             options.get("requires_grad", False),
         )
-        return made if out is None else out.copy_(made)
-    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not tensors:
         raise TypeError("normal(): mean and std are both numbers, so argument 'size' is required")
     if isinstance(std, Tensor):
@@ -451,16 +462,13 @@ def normal(
             raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = broadcast_shapes(*[x.shape for x in tensors])
     layout = contiguous_layout(shape, tensors[0].dtype)
-    if len(tensors) == 1:
-        layout = layout_like(tensors[0], None, None, None)
     spread = 1.0 if isinstance(std, Tensor) else float(std)
     if spread < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {spread:g}")
     made = drawn(layout, _normal(0.0, spread), generator)
     made = core.mul(made, std.detach()) if isinstance(std, Tensor) else made
     made = core.add(made, mean.detach() if isinstance(mean, Tensor) else float(mean))
-    made = detached_result(tensors[0], made) if tensors[0].shape == made.shape else made
-    return made if out is None else out.copy_(made)
+    return detached_result(tensors[0], made) if tensors[0].shape == made.shape else made
 
 
 FUNCTIONS = (

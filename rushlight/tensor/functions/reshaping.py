@@ -6,22 +6,23 @@ that changes its shape in place takes the place on the tape of the view that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...base import layout as layouts
 from ...base.dtype import dtype
 from ...base.layout import Size
 from ...base.promotion import result_dtype, scalar_dtype
-from ...ops import core
+from ...ops import core, padding
 from .. import views
 from ..composed_views import split
 from ..inplace import check_writable
 from ..tensor import Tensor
 
 
-def _in_place(function: Callable) -> Callable:
+def _in_place(function: Callable, name: str | None = None) -> Callable:
     """`name_`: the tensor becomes the view that a function makes of it."""
+    name = name or function.__name__
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self)
@@ -31,10 +32,8 @@ def _in_place(function: Callable) -> Callable:
             self._grad_fn, self._output_nr, self._requires_grad = made._grad_fn, 0, True
         return self
 
-    method.__name__ = f"{function.__name__}_"
-    method.__doc__ = (
-        f"{function.__name__}, in place: the tensor itself becomes that view of its memory."
-    )
+    method.__name__ = f"{name}_"
+    method.__doc__ = f"{name}, in place: the tensor itself becomes that view of its memory."
     return method
 
 
@@ -42,6 +41,9 @@ unsqueeze_, squeeze_, transpose_, t_, as_strided_ = (
     _in_place(function)
     for function in (views.unsqueeze, views.squeeze, views.transpose, views.t, views.as_strided)
 )
+
+
+swapaxes_, swapdims_ = (_in_place(views.transpose, name) for name in ("swapaxes", "swapdims"))
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
@@ -70,11 +72,6 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
     return split(input, list(split_sizes), dim)
 
 
-def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """narrow with memory of its own, as `torch.narrow_copy`."""
-    return core.contiguous(views.narrow(input, dim, start, length))
-
-
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The sum over the dimensions along which `size` would be broadcast to this shape, as
     `torch.Tensor.sum_to_size`.
@@ -86,6 +83,34 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     if wanted and tuple(self.shape) == wanted:
         return self
     return core.sum_to(self.long() if self.dtype.kind in ("bool", "int") else self, wanted)
+
+
+def _chunk_cat(tensors: Sequence[Tensor], dim: int, num_chunks: int) -> Tensor:
+    """Each tensor padded with zeros to a multiple of `num_chunks` along `dim`, parted into that
+    many chunks, these flattened from `dim` on and joined chunk by chunk, as `torch._chunk_cat`.
+
+    The result has the leading dimensions, then `num_chunks`, then the elements of a chunk of every
+    tensor. RuntimeError for no tensors, no chunks, a `dim` outside a tensor, or leading dimensions
+    that differ.
+    """
+    if not tensors:
+        raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
+    if num_chunks < 1:
+        raise RuntimeError(f"_chunk_cat expects positive num_chunks, got {num_chunks}")
+    axis = layouts.normalize_axis(dim, tensors[0].ndim)
+    lead = tensors[0].shape[:axis]
+    parts = []
+    for tensor in tensors:
+        if not tensor.numel() or tensor.ndim <= axis or tensor.shape[:axis] != lead:
+            raise RuntimeError(
+                f"_chunk_cat expects tensors with elements and the sizes {list(lead)} before dim "
+                f"{axis}, but one has the shape {list(tensor.shape)}"
+            )
+        missing = -tensor.shape[axis] % num_chunks
+        widths = (0, 0) * (tensor.ndim - axis - 1) + (0, missing)
+        whole = padding.constant_pad_nd(tensor, widths) if missing else tensor
+        parts.append(whole.reshape((*lead, num_chunks, -1)))
+    return core.cat(parts, axis + 1)
 
 
 # --- facts ----------------------------------------------------------------------------------------
@@ -125,16 +150,17 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(input)
 
 
-FUNCTIONS = (split_with_sizes, narrow_copy, broadcast_shapes, result_type, is_nonzero)
+FUNCTIONS = (split_with_sizes, _chunk_cat, broadcast_shapes, result_type, is_nonzero)
 METHODS = (
     unsqueeze_,
     squeeze_,
     transpose_,
+    swapaxes_,
+    swapdims_,
     t_,
     as_strided_,
     fill_diagonal_,
     split_with_sizes,
-    narrow_copy,
     sum_to_size,
     is_nonzero,
 )

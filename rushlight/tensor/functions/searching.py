@@ -1,4 +1,4 @@
-"""Finding and counting values: searchsorted, bucketize, bincount, histograms, unique values.
+"""Finding and counting values: searchsorted, bucketize, bincount, unique values.
 
 In: tensors. Out: tensors. Invariant: what has a shape that depends on values (`unique`,
 `bincount`) reads its operand, and is a synchronisation point; the rest is recorded.
@@ -15,9 +15,7 @@ from ...base import dtype as dtypes
 from ...base.layout import normalize_axis
 from ...ops import core, gathering
 from ...ops import searching as rows
-from ...ops.common import TYPE_NAMES
 from ..conversion import from_array, tensor
-from ..return_types import named
 from ..tensor import Tensor
 from ..values import window
 
@@ -113,75 +111,6 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     )
 
 
-def _range(
-    name: str, values: np.ndarray, low: float, high: float, margin: float = 1.0
-) -> tuple[float, float]:
-    """The range of a histogram: what was asked for, or where low == high that of the values, with a
-    margin where these are all equal.
-    """
-    if low > high:
-        raise RuntimeError(f"{name}: max must be larger than min, but got min {low} and max {high}")
-    if low == high and values.size:
-        low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():
-        raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
-    return (low - margin, high + margin) if low == high else (low, high)
-
-
-def _floating(name: str, input: Tensor) -> np.ndarray:
-    if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise NotImplementedError(
-            f"\"{name}_cpu\" not implemented for '{TYPE_NAMES[input.dtype.name]}'"
-        )
-    return np.asarray(window(input), np.float64).reshape(-1)
-
-
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """The number of elements in each of `bins` equal parts of [min, max] (the range of the values
-    if both are equal).
-
-    Follows `torch.histc` (reads its operand).
-
-    >>> import rushlight as rl
-    >>> rl.histc(rl.tensor([1., 2., 1.]), bins=4, min=0, max=3)
-    tensor([0., 2., 1., 0.])
-    """
-    if bins <= 0:
-        raise RuntimeError(f"bins must be > 0, got {bins}")
-    values = _floating("histogram", input)
-    low, high = _range("histc", values, float(min), float(max))
-    return from_array(np.histogram(values, bins, (low, high))[0], input.dtype)
-
-
-def histogram(
-    input: Tensor,
-    bins: Any,
-    *,
-    range: tuple[float, float] | None = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> Any:
-    """The (weighted) number of elements between bin edges, and the edges, as `torch.histogram`
-    (reads its operands).
-
-    >>> import rushlight as rl
-    >>> rl.histogram(rl.tensor([1., 2., 1.]), bins=4, range=(0., 3.)).hist
-    tensor([0., 2., 1., 0.])
-    """
-    values = _floating("histogram", input)
-    if isinstance(bins, Tensor):
-        edges = np.asarray(window(bins), np.float64)
-    else:
-        low, high = range if range is not None else (0.0, 0.0)
-        low, high = _range("histogram", values, low, high, margin=0.5)
-        edges = np.linspace(low, high, bins + 1)
-    weights = None if weight is None else window(weight).reshape(-1)
-    counts = np.histogram(values, edges, weights=weights, density=density)[0]
-    return named("histogram", "hist", "bin_edges")(
-        (from_array(counts, input.dtype), from_array(edges, input.dtype))
-    )
-
-
 # --- unique values --------------------------------------------------------------------------------
 
 
@@ -266,5 +195,5 @@ def unique_consecutive(
     )
 
 
-FUNCTIONS = (searchsorted, bucketize, bincount, histc, histogram, unique, unique_consecutive)
-METHODS = (bincount, histc, histogram, unique, unique_consecutive)
+FUNCTIONS = (searchsorted, bucketize, bincount, unique, unique_consecutive)
+METHODS = (bincount, unique, unique_consecutive)

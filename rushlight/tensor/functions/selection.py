@@ -16,7 +16,7 @@ import numpy as np
 
 from ...base import dtype as dtypes
 from ...base.layout import broadcast_shapes, normalize_axis
-from ...ops import core, gathering, indexing, masking
+from ...ops import core, gathering, indexing, masking, movement
 from ...ops.common import TYPE_NAMES
 from ..conversion import from_array
 from ..getitem import check_known, known, mask_positions
@@ -337,6 +337,55 @@ def argwhere(input: Tensor) -> Tensor:
     return nonzero(input)
 
 
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """`nonzero` with `size` rows whatever the values are: the first ones, or filled up with
+    `fill_value`, as `torch.nonzero_static`. RuntimeError for a negative size.
+
+    >>> import rushlight as rl
+    >>> rl.nonzero_static(rl.tensor([0, 3]), size=2)
+    tensor([[ 1],
+            [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(
+            f"nonzero_static: 'size' must be an non-negative integer, but got {size}"
+        )
+    found = nonzero(input.detach())[:size]
+    rest = core.full((size - found.shape[0], input.ndim), fill_value, dtypes.int64)
+    return core.contiguous(core.cat([found, rest], 0))
+
+
+def _kept_inside(input: Tensor, indices: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    """Indices of a subscription, those outside of their dimension moved to its nearest end."""
+    kept: list[Any] = []
+    for size, index in zip(input.shape, indices):
+        kept.append(slice(None) if index is None else index.clamp(-size, size - 1))
+    return tuple(kept)
+
+
+def _unsafe_masked_index(
+    input: Tensor, mask: Tensor, indices: Sequence[Tensor | None], fill: Any
+) -> Tensor:
+    """input[indices] where the mask holds, `fill` elsewhere, as `torch._unsafe_masked_index`:
+    there the indices may be out of range.
+    """
+    if not input.numel():
+        return core.full(tuple(mask.shape), fill, input.dtype)
+    return input[_kept_inside(input, indices)].masked_fill(~mask, fill)
+
+
+def _unsafe_masked_index_put_accumulate(
+    input: Tensor, mask: Tensor, indices: Sequence[Tensor | None], values: Tensor
+) -> Tensor:
+    """input with the values added at the indices where the mask holds, as
+    `torch._unsafe_masked_index_put_accumulate`: elsewhere the indices may be out of range.
+    """
+    if not input.numel():
+        return core.clone(input)
+    positions = _kept_inside(input, indices)
+    return index_put(input, positions, values.masked_fill(~mask, 0), accumulate=True)
+
+
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in order, as a vector, as `torch.masked_select` (reads
     the mask).
@@ -360,14 +409,19 @@ def _replaced(input: Tensor, view: Any, src: Tensor) -> Tensor:
     """A copy of input whose part that `view` shows is overwritten by src, of the same shape."""
     result = core.clone(input)
     part = view(result)
+    _require_shape(part, src)
+    part.copy_(src)
+    return result
+
+
+def _require_shape(part: Tensor, src: Tensor) -> None:
+    """RuntimeError unless src fills the part."""
     if tuple(part.shape) != tuple(src.shape):
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. src size = "
             f"{list(src.shape)}, "
             f"slice size = {list(part.shape)}"
         )
-    part.copy_(src)
-    return result
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
@@ -404,8 +458,20 @@ def as_strided_scatter(
 ) -> Tensor:
     """input with the window as_strided(size, stride, storage_offset) replaced by src, as
     `torch.as_strided_scatter`.
+
+    As in PyTorch, the gradient of input is that of the window, and zero around it. RuntimeError
+    where a gradient is wanted of an input that is not contiguous.
     """
-    return _replaced(input, lambda x: x.as_strided(size, stride, storage_offset), src)
+    offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
+    if not input.requires_grad:
+        return _replaced(input, lambda x: x.as_strided(size, stride, offset), src)
+    if not input.is_contiguous():
+        raise RuntimeError(
+            "as_strided_scatter: an input that requires grad must be contiguous, but it has the "
+            f"strides {tuple(input.stride())}"
+        )
+    _require_shape(input.detach().as_strided(size, stride, storage_offset), src)
+    return movement.write_window(input, src, tuple(stride), offset)
 
 
 FUNCTIONS = (
@@ -423,6 +489,9 @@ FUNCTIONS = (
     put,
     take_along_dim,
     nonzero,
+    nonzero_static,
+    _unsafe_masked_index,
+    _unsafe_masked_index_put_accumulate,
     argwhere,
     masked_select,
     select_scatter,
@@ -430,7 +499,7 @@ FUNCTIONS = (
     diagonal_scatter,
     as_strided_scatter,
 )
-METHODS = FUNCTIONS
+METHODS = tuple(f for f in FUNCTIONS if not f.__name__.startswith("_"))
 IN_PLACE = (
     "scatter",
     "scatter_add",

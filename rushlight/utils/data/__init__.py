@@ -1,5 +1,8 @@
 """Data sets, samplers and loaders, with the names and meanings of `torch.utils.data`."""
 
+from importlib import import_module
+from typing import Any
+
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader
 from .dataset import (
@@ -45,3 +48,10 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """PyTorch's private place of the collating functions, which programs use all the same."""
+    if name == "_utils":
+        return import_module("._utils", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -241,7 +241,9 @@ def _check_worker_options(
             "let num_workers > 0, or leave prefetch_factor None"
         )
     if prefetch_factor is not None and prefetch_factor <= 0:
-        raise ValueError(f"prefetch_factor option should be positive, but got {prefetch_factor}")
+        raise ValueError(
+            f"prefetch_factor option should be non-negative and not zero, but got {prefetch_factor}"
+        )
     if persistent_workers and num_workers == 0:
         raise ValueError("persistent_workers option needs num_workers > 0")
 

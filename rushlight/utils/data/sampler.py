@@ -229,11 +229,10 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise RuntimeError(
-                "Requires distributed package to be available: "
-                "give DistributedSampler num_replicas and rank"
-            )
+        if num_replicas is None:  # what the default process group says
+            num_replicas = rushlight.distributed.get_world_size()
+        if rank is None:
+            rank = rushlight.distributed.get_rank()
         if not 0 <= rank < num_replicas:
             raise ValueError(
                 f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"

@@ -1,0 +1,16 @@
+"""`torch.backends.opt_einsum`: the package opt_einsum, which rushlight never uses.
+
+In: nothing. Out: answers. Invariant: they tell the truth.
+"""
+
+from __future__ import annotations
+
+__all__ = ["enabled", "is_available", "strategy"]
+
+enabled = False
+strategy: str | None = None
+
+
+def is_available() -> bool:
+    """Whether it is at work: False, the engine makes its own code."""
+    return False

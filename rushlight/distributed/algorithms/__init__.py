@@ -1,0 +1,4 @@
+"""`torch.distributed.algorithms`: wrappers that large models are trained with.
+
+In: modules. Out: wrapped modules. Invariant: see the files.
+"""

@@ -1,0 +1,259 @@
+"""Data sets of small images in the files that their authors publish: MNIST's kin and CIFAR.
+
+In: a root folder with the files where torchvision keeps them. Out: (image, label) pairs.
+Invariants: a file's numbers are checked against its size before they are used; nothing in a file is executed.
+The files are not fetched: what is missing is named, with the folder that it belongs in.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy
+from PIL import Image
+
+import rushlight
+from rushlight import Tensor
+from rushlight.utils.data import Dataset
+
+__all__ = ["CIFAR10", "CIFAR100", "KMNIST", "MNIST", "QMNIST", "FashionMNIST", "read_idx"]
+
+Transform = Callable[[Any], Any]
+# the type byte of MNIST's format -> NumPy's dtype, big-endian as in the file
+_IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def read_idx(path: str | Path) -> numpy.ndarray:
+    """The array in a file of MNIST's format, packed with gzip or not.
+
+    Two zero bytes, a byte for the type, one for the number of dimensions, their sizes as big-endian
+    32 bit numbers, then the elements.
+    Errors: ValueError naming the file where it is something else, or its size is not what it says.
+    """
+    data = Path(path).read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES:
+        raise ValueError(f"{path}: not a file of MNIST's format (it begins {data[:4]!r})")
+    start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise ValueError(f"{path}: ends within its header")
+    shape = struct.unpack(f">{data[3]}I", data[4:start])
+    kind = numpy.dtype(_IDX_TYPES[data[2]])
+    if len(data) - start != math.prod(shape) * kind.itemsize:
+        raise ValueError(
+            f"{path}: says it holds {shape} elements of {kind.itemsize} bytes, and has "
+            f"{len(data) - start} bytes of them"
+        )
+    return numpy.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+class _Stored(Dataset[tuple[Any, Any]]):
+    """Images and labels in memory."""
+
+    data: Any
+    targets: Any
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: bool = True,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        download: bool = False,
+    ) -> None:
+        self.root, self.train = str(root), train
+        self.transform, self.target_transform = transform, target_transform
+        self._read()
+
+    def _read(self) -> None:
+        raise NotImplementedError
+
+    def _image(self, index: int) -> Image.Image:
+        raise NotImplementedError
+
+    def _found(self, folder: Path, name: str) -> Path:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+        raise RuntimeError(
+            f"Dataset not found: {type(self).__name__} needs {folder / name} (or the same with "
+            ".gz); rushlight does not fetch data sets"
+        )
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, target = self._image(index), int(self.targets[index])
+        if self.transform is not None:
+            image = self.transform(image)
+        return image, target if self.target_transform is None else self.target_transform(target)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Dataset {type(self).__name__}",
+            f"    Number of datapoints: {len(self)}",
+            f"    Root location: {self.root}",
+            f"    Split: {'Train' if self.train else 'Test'}",
+        ]
+        return "\n".join(lines)
+
+
+class MNIST(_Stored):
+    """Handwritten digits, 28x28 grey: `root/MNIST/raw/train-images-idx3-ubyte` and its siblings.
+
+    `data` is a uint8 tensor (N, 28, 28), `targets` an int64 tensor (N,). An item is a Pillow image
+    and a number, each after its transform.
+    """
+
+    classes: ClassVar[list[str]] = [
+        f"{number} - {word}"
+        for number, word in enumerate(
+            ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+        )
+    ]
+    _files = "{part}-images-idx3-ubyte", "{part}-labels-idx1-ubyte"
+
+    @property
+    def raw_folder(self) -> str:
+        """Where the files are."""
+        return str(Path(self.root, type(self).__name__, "raw"))
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: number for number, name in enumerate(self.classes)}
+
+    def _read(self) -> None:
+        part = "train" if self.train else "t10k"
+        paths = [self._found(Path(self.raw_folder), name.format(part=part)) for name in self._files]
+        images, labels = (read_idx(path) for path in paths)
+        if images.ndim != 3 or len(labels) != len(images):
+            raise ValueError(
+                f"{paths[0]} holds {images.shape}, {paths[1]} {labels.shape}: expected as many "
+                "labels as images"
+            )
+        self.data: Tensor = rushlight.from_numpy(images.astype("u1"))
+        self.targets: Tensor = rushlight.from_numpy(self._labels(labels).astype("i8"))
+
+    @staticmethod
+    def _labels(stored: numpy.ndarray) -> numpy.ndarray:
+        """The labels proper of what the file holds."""
+        return stored
+
+    def _image(self, index: int) -> Image.Image:
+        return Image.fromarray(self.data[index].numpy(), mode="L")
+
+
+class FashionMNIST(MNIST):
+    """Zalando's pictures of clothes, in MNIST's format."""
+
+    classes: ClassVar[list[str]] = [
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot",
+    ]  # fmt: skip
+
+
+class KMNIST(MNIST):
+    """Handwritten Kuzushiji characters, in MNIST's format."""
+
+    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+
+
+class QMNIST(MNIST):
+    """MNIST's digits with what is known of their writers, from the QMNIST files.
+
+    The first of the eight numbers of a label is the digit.
+    """
+
+    _files = "qmnist-{part}-images-idx3-ubyte", "qmnist-{part}-labels-idx2-int"
+
+    def _read(self) -> None:
+        part = "train" if self.train else "test"
+        self._files = tuple(name.replace("{part}", part) for name in type(self)._files)  # type: ignore[assignment]
+        super()._read()
+
+    @staticmethod
+    def _labels(stored: numpy.ndarray) -> numpy.ndarray:
+        return stored[:, 0]
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads CIFAR's pickles: dictionaries of bytes, numbers and NumPy arrays, nothing else."""
+
+    _allowed: ClassVar[dict[tuple[str, str], Any]] = {
+        ("numpy", "ndarray"): numpy.ndarray,
+        ("numpy", "dtype"): numpy.dtype,
+        ("_codecs", "encode"): lambda text, how: text.encode(how),
+        **{
+            (place, "_reconstruct"): lambda kind, shape, code: numpy.ndarray(shape, dtype=code)
+            for place in ("numpy.core.multiarray", "numpy._core.multiarray")
+        },
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise ValueError(f"it refers to {module}.{name}, which no CIFAR file does")
+        return self._allowed[module, name]
+
+
+class CIFAR10(_Stored):
+    """Colour photographs, 32x32, of ten kinds: `root/cifar-10-batches-py/data_batch_1` and on.
+
+    `data` is a uint8 array (N, 32, 32, 3), `targets` a list of numbers.
+    """
+
+    base_folder = "cifar-10-batches-py"
+    _parts: ClassVar[dict[bool, list[str]]] = {
+        True: [f"data_batch_{number}" for number in range(1, 6)],
+        False: ["test_batch"],
+    }
+    _meta = ("batches.meta", b"label_names")
+    _labels = b"labels"
+
+    def _load(self, name: str) -> dict[bytes, Any]:
+        path = self._found(Path(self.root, self.base_folder), name)
+        try:
+            loaded = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        except Exception as error:
+            raise ValueError(f"{path}: not a batch of CIFAR: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ValueError(f"{path}: not a batch of CIFAR: it holds a {type(loaded).__name__}")
+        return loaded
+
+    def _read(self) -> None:
+        images, self.targets = [], []
+        for name in self._parts[self.train]:
+            batch = self._load(name)
+            rows = numpy.asarray(batch[b"data"], dtype="u1")
+            if rows.ndim != 2 or rows.shape[1] != 3072 or len(batch[self._labels]) != len(rows):
+                raise ValueError(
+                    f"{self.base_folder}/{name}: expected rows of 3072 bytes and as many labels, "
+                    f"got {rows.shape} and {len(batch[self._labels])}"
+                )
+            images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+            self.targets.extend(batch[self._labels])
+        self.data: numpy.ndarray = numpy.concatenate(images)
+        name, key = self._meta
+        self.classes = [word.decode() for word in self._load(name)[key]]
+        self.class_to_idx = {word: number for number, word in enumerate(self.classes)}
+
+    def _image(self, index: int) -> Image.Image:
+        return Image.fromarray(self.data[index])
+
+
+class CIFAR100(CIFAR10):
+    """Colour photographs, 32x32, of a hundred kinds: `root/cifar-100-python/train`."""
+
+    base_folder = "cifar-100-python"
+    _parts: ClassVar[dict[bool, list[str]]] = {True: ["train"], False: ["test"]}
+    _meta = ("meta", b"fine_label_names")
+    _labels = b"fine_labels"
