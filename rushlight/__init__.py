@@ -118,7 +118,8 @@ _FROM: dict[str, str] = {
     ),
     "torch": "alias",
     **dict.fromkeys(("save", "load"), "serialization"),
-    **dict.fromkeys(("from_dlpack", "to_dlpack"), "utils.dlpack"),
+    "from_dlpack": "tensor.dlpack",
+    "to_dlpack": "utils.dlpack",
     **dict.fromkeys(
         (
             "bilinear",

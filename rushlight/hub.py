@@ -155,7 +155,7 @@ class _Plain:
 
 
 try:
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 except ImportError:
     tqdm = _Plain
 

@@ -54,7 +54,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     if not isinstance(debug_mode, (int, str)):
         raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
     known: dict[Any, int] = {word: number for number, word in enumerate(_DEBUG_MODES)}
-    number = known.get(debug_mode, debug_mode)
+    number = debug_mode if isinstance(debug_mode, int) else known.get(debug_mode, -1)
     if number not in known.values():
         raise RuntimeError(
             f"invalid value of debug_mode, expected 0, 1 or 2 (one of {_DEBUG_MODES}), "

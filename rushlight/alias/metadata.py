@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, DistributionFinder
 from os import PathLike
+from pathlib import Path
 
 from .version import __version__, vision_version
 
@@ -33,9 +34,7 @@ class AliasDistribution(Distribution):
         }
         return files.get(filename)
 
-    def locate_file(self, path: str | PathLike[str]) -> PathLike[str]:
-        from pathlib import Path
-
+    def locate_file(self, path: str | PathLike[str]) -> Path:
         import rushlight
 
         return Path(rushlight.__file__).parent / path

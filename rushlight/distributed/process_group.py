@@ -233,7 +233,7 @@ def new_group(
     return ProcessGroup(backend or world.name(), timeout)
 
 
-def group_or_world(chosen: Any) -> ProcessGroup:
+def group_or_world(chosen: Any) -> Any:
     """The group that an argument means. Errors: ValueError where there is no default group."""
     found = chosen if chosen is not None else group.WORLD
     if found is None:

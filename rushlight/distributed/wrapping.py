@@ -21,7 +21,7 @@ class TransparentWrapper(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.add_module(self.inner_name, module)
+        self._modules[self.inner_name] = module
         self._register_state_dict_hook(_without_prefix)
         self.register_load_state_dict_pre_hook(_with_prefix)
 
@@ -34,7 +34,10 @@ class TransparentWrapper(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(self.inner, name)
+            inner = self.__dict__.get("_modules", {}).get(self.inner_name)
+            if inner is None:  # not made yet
+                raise
+            return getattr(inner, name)
 
     def __getitem__(self, index: Any) -> Any:
         return self.inner[index]  # type: ignore[index]

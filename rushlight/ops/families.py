@@ -242,6 +242,7 @@ FAMILY_OF: dict[str, str] = {
     "nan_to_num": "pairs",
     "nanmedian_all": "order",
     "nanmedian_dim": "order",
+    "nansum": "reduction",
     "ndtr": "special",
     "ndtri": "special",
     "ne": "comparison",

@@ -21,6 +21,7 @@ from ..graph import build as b
 from ..graph.node import Node
 from .arithmetic import abs, pow, sgn
 from .common import TYPE_NAMES, absolute, conjugate, kept, opmath, require_kind, zeros_like
+from .comparison import isnan, logical_not
 from .core import cat, real_part, unreduce, where
 from .core import sum as sum_
 from .elementary import exp, log, sqrt
@@ -45,6 +46,22 @@ def counted(shape: tuple[int, ...], dim: Any) -> int:
 
 
 # --- means and products -------------------------------------------------------------------------
+
+
+@op("")
+def nansum(
+    input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Value:
+    """The sum of what is not NaN."""
+    return sum_(where(isnan(input), 0, input), dim, keepdim, dtype)
+
+
+@nansum.vjp("input")
+def _(g, input, dim, keepdim):  # type: ignore[no-untyped-def]
+    return unreduce(g, input, dim, keepdim) * logical_not(isnan(input))
+
+
+nansum.test(_reductions, reference=lambda x, dim=None, keepdim=False: x.sum(dim, keepdims=keepdim))
 
 
 @op("")

@@ -24,7 +24,7 @@ from .trusted import TRUSTED, Trusted, is_trusted_object, set_state
 # More than any real checkpoint needs; a pickle of a few bytes must not take all the memory, nor one
 # of many bytes all the time: an instruction of one byte can make an object of two hundred.
 MAX_BYTES = 1 << 28
-MAX_STEPS = 1 << 23
+MAX_STEPS = 1 << 22
 MAX_INTEGER = 1 << 12  # bytes of one integer
 MAX_DEPTH = 100
 _MARK = object()

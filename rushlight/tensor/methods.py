@@ -20,9 +20,10 @@ from ..base.layout import (
     layout_of,
     suggests_channels_last,
 )
+from ..base.promotion import require_fit
 from ..ops import core, namespace
 from ..ops.registry import TABLE
-from .conversion import device_of
+from .conversion import device_of, tensor
 from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
@@ -198,7 +199,7 @@ CPU_DEVICE = device("cpu")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Overwrite with the values of another tensor (or a number), broadcast and converted."""
     if isinstance(src, (bool, int, float, complex)):
-        src = scalar_tensor(src, dtype=scalar_dtype(type(src)))
+        src = tensor(src)
     if not isinstance(src, Tensor):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
@@ -209,7 +210,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Overwrite every element with one value; RuntimeError where an integer dtype cannot hold it."""
+    """Overwrite every element with one value; RuntimeError if the dtype cannot hold it."""
     check_writable(self)
     if value.__class__ in (int, float):
         require_fit(value, value, self.dtype)

@@ -204,11 +204,27 @@ def formatted(self: Tensor, specification: str) -> str:
     )
 
 
+def dlpack(self: Tensor, **wishes: Any) -> Any:
+    """A DLPack capsule on the tensor's memory, for other libraries (`tensor/dlpack.py`)."""
+    from .dlpack import lend  # ctypes is loaded when it is needed
+
+    return lend(self, **wishes)
+
+
+def dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's numbers of the device that the memory is on."""
+    from .dlpack import lend_device
+
+    return lend_device(self)
+
+
 METHODS = {
     "item": item,
     "tolist": tolist,
     "numpy": numpy,
     "__array__": array_protocol,
+    "__dlpack__": dlpack,
+    "__dlpack_device__": dlpack_device,
     "__repr__": text,
     "__bool__": as_bool,
     "__int__": as_int,

@@ -1,8 +1,8 @@
 """Data sets of small images in the files that their authors publish: MNIST's kin and CIFAR.
 
 In: a root folder with the files where torchvision keeps them. Out: (image, label) pairs.
-Invariants: a file's numbers are checked against its size before they are used; nothing in a file is executed.
-The files are not fetched: what is missing is named, with the folder that it belongs in.
+Invariants: a file's numbers are checked against its size before they are used; nothing in a file is
+executed. The files are not fetched: what is missing is named, with the folder that it belongs in.
 """
 
 from __future__ import annotations

@@ -353,6 +353,8 @@ LAYERS: dict[str, tuple[Callable[[Generator, str], str | None], tuple[int, ...]]
     "one_hot": (
         lambda g, x: (
             f"m.nn.functional.one_hot({x}.detach().abs().long().clamp(max=3), 5) + {x}.sum()"
+            if g.clear(x, *range(-4, 5))
+            else None
         ),
         (1, 2),
     ),

@@ -2,7 +2,7 @@
 
 In, by standard input, one JSON object a line: `{"families": true}` asks for the smallest variant of
 every family; `{"model": name, "keep": path, ...}` asks for one model's outputs in eval mode and
-gradients in train mode, kept as NumPy arrays in `path`. Out, one JSON line for each: what was
+gradients in train mode, kept as NumPy arrays in `path`, computed in `dtype` (float32 by rule). Out, one JSON line for each: what was
 found, or `{"error": ...}`. Run as `timm_worker.py torch` or `timm_worker.py rushlight`.
 
 Invariant: weights, inputs and the weights of the loss are drawn by NumPy from names and shapes
@@ -169,6 +169,8 @@ def measure(torch: Any, request: dict[str, Any]) -> dict[str, Any]:
         torch, request["model"], request.get("image"), request.get("options", {})
     )
     state = fill(torch, model)
+    dtype = getattr(torch, request.get("dtype", "float32"))
+    model, x = model.to(dtype), x.to(dtype)
     built = time.perf_counter()
     model.eval()
     with torch.no_grad():
@@ -179,7 +181,7 @@ def measure(torch: Any, request: dict[str, Any]) -> dict[str, Any]:
     loss = 0.0
     for index, leaf in enumerate(leaves(model(x))):
         weight = generator(f"loss {index}").normal(0, 1, tuple(leaf.shape)).astype(np.float32)
-        loss = loss + (leaf * torch.from_numpy(weight)).sum()
+        loss = loss + (leaf * torch.from_numpy(weight).to(dtype)).sum()
     loss.backward()
     gradients = {
         name: parameter.grad.numpy()

@@ -154,13 +154,12 @@ INTEGER = b"\x8b" + struct.pack("<i", 4000) + b"\x7f" * 4000
         b"\x8f(" + b"".join(b"\x8a\x0a" + (n * ((1 << 61) - 1)).to_bytes(10, "little")
                             for n in range(100_000)) + b"\x90",
         b"\x8b" + struct.pack("<i", 1 << 24) + bytes(1 << 24),
-        b"N" * (1 << 23) + b"0" * (1 << 23),
+        b"N" * (1 << 23),
         b"}(" + b"(" + b"K\x01" * 100_000 + b"tq\x00" + b"N" + b"h\x00N" * 100_000 + b"u",
-        b"]" + b"r" + struct.pack("<I", 0xFFFFFFFF),
         b"(" * 1_000_000 + b"t" * 1_000_000,
-        b"]q\x00" + b"0](h\x00h\x00eq\x00" * 1_000_00,
+        b"]q\x00" + b"0](h\x00h\x00eq\x00" * 100_000,
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_pickles_that_would_take_for_ever(program):
     """What is small in the file and large when it is printed, compared, hashed or multiplied."""

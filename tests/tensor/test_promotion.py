@@ -85,36 +85,23 @@ def pairs_with_a_tensor() -> Iterator[tuple[Operand, Operand]]:
     return ((a, c) for a, c in product(OPERANDS, OPERANDS) if a[0] != "number" or c[0] != "number")
 
 
-FUNCTIONS = (
-    "add",
-    "mul",
-    "div",
-    "floor_divide",
-    "remainder",
-    "pow",
-    "maximum",
-    "eq",
-    "lt",
-    "bitwise_and",
-    "bitwise_left_shift",
-    "logical_or",
-    "result_type",
-)
+FUNCTIONS = ("add", "div", "floor_divide", "pow", "maximum", "lt", "bitwise_and", "logical_or")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name: str) -> None:
-    if name == "result_type":
-        for a, c in pairs_with_a_tensor():
-            theirs = torch.result_type(made(torch, a), made(torch, c))
-            if theirs != torch.complex32:
-                assert str(rl.result_type(made(rl, a), made(rl, c))) == str(theirs), (a, c)
-        return
     found = differences(lambda m, x, y: getattr(m, name)(x, y), pairs_with_a_tensor())
     assert not list(found)
 
 
-@pytest.mark.parametrize("name", ["sub", "truediv", "and_", "mod"])
+def test_result_type() -> None:
+    for a, c in pairs_with_a_tensor():
+        theirs = torch.result_type(made(torch, a), made(torch, c))
+        if theirs != torch.complex32:
+            assert str(rl.result_type(made(rl, a), made(rl, c))) == str(theirs), (a, c)
+
+
+@pytest.mark.parametrize("name", ["sub", "mod"])
 def test_operators(name: str) -> None:
     symbol = getattr(operator, name)
     assert not list(differences(lambda m, x, y: symbol(x, y), pairs_with_a_tensor()))
@@ -127,9 +114,9 @@ def test_where() -> None:
     assert not list(differences(choose, product(OPERANDS, OPERANDS)))
 
 
-@pytest.mark.parametrize("name", ["add_", "div_", "pow_", "bitwise_or_", "lt_", "copy_"])
+@pytest.mark.parametrize("name", ["add_", "div_", "pow_", "bitwise_or_", "copy_"])
 def test_in_place(name: str) -> None:
-    pairs = [(a, c) for a, c in product(TENSORS + SCALARS, OPERANDS) if a[0] >= c[0]]
+    pairs = product(TENSORS, OPERANDS)
     assert not list(differences(lambda m, x, y: getattr(x, name)(y), pairs))
 
 

@@ -108,7 +108,9 @@ def fully_shard(
             fully_shard(each, mesh=mesh, mp_policy=mp_policy)
         return module
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-        raise ValueError(f"fully_shard does not support containers that do not implement forward: {module}")
+        raise ValueError(
+            f"fully_shard does not support containers that do not implement forward: {module}"
+        )
     kind = type(module)
     if not isinstance(module, FSDPModule):
         module.__class__ = type(f"FSDP{kind.__name__}", (FSDPModule, kind), {})

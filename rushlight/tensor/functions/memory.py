@@ -14,6 +14,7 @@ from ...base.dtype import dtype as dtype_type
 from ...base.dtype import get_default_dtype
 from .. import bits
 from ..conversion import as_tensor, from_numpy
+from ..dlpack import from_dlpack
 from ..tensor import Tensor
 
 
@@ -112,7 +113,7 @@ def asarray(
     """
     shares = isinstance(obj, (Tensor, np.ndarray))
     if not shares and hasattr(obj, "__dlpack__"):
-        obj, shares = from_numpy(np.from_dlpack(obj)), True
+        obj, shares = from_dlpack(obj), True
     elif not shares and dtype is not None and _is_buffer(obj):
         obj, shares = frombuffer(obj, dtype=dtype), True
     source = obj if isinstance(obj, Tensor) else as_tensor(obj)

@@ -461,6 +461,7 @@ def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
     strides = [prod(extents[k + 1 :]) for k in range(len(extents))]
     if not extents:
         return ()
+    indices = core.cast(indices, dtypes.int64)
     return core.stack(
         [(indices // stride) % extent for stride, extent in zip(strides, extents)], -1
     ).unbind(-1)

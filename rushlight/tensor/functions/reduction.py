@@ -65,7 +65,7 @@ def nansum(
     """
     if input.dtype.is_complex:
         raise RuntimeError("nansum does not support complex inputs")
-    return core.sum(core.where(comparison.isnan(input), 0, input), _dims(dim), keepdim, dtype)
+    return reduction.nansum(input, _dims(dim), keepdim, dtype)
 
 
 def nanmean(

@@ -34,9 +34,18 @@ _URL = "https://download.pytorch.org/models/"
 # how many convolutions of 64, 128, 256, 512 and 512 channels stand before each halving
 _DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _WIDTHS = (64, 128, 256, 512, 512)
+
+
+def _plan(depths: Sequence[int]) -> list[int | str]:
+    """Numbers of channels in order, an `M` after each width."""
+    plan: list[int | str] = []
+    for depth, width in zip(depths, _WIDTHS):
+        plan += [*[width] * depth, "M"]
+    return plan
+
+
 cfgs: dict[str, list[int | str]] = {
-    letter: [item for n, w in zip(depths, _WIDTHS) for item in (*[w] * n, "M")]
-    for letter, depths in zip("ABDE", _DEPTHS.values())
+    letter: _plan(depths) for letter, depths in zip("ABDE", _DEPTHS.values())
 }
 
 
@@ -101,7 +110,8 @@ class VGG(nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0, 0.01)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, num_classes)."""
