@@ -37,14 +37,15 @@ class MissingNameError(AttributeError):
     def __init__(self, owner: str, name: str, names: Callable[[], Iterable[str]]) -> None:
         super().__init__(owner, name, name=name)
         self.owner = owner
+        self.wanted = name
         self.names = names
 
     def __str__(self) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(self.name, self.names(), 1)
+        near = get_close_matches(self.wanted, self.names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{self.owner} has no attribute {self.name!r}{hint}"
+        return f"{self.owner} has no attribute {self.wanted!r}{hint}"
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return AttributeError, (str(self),)

@@ -14,6 +14,7 @@ from conformance import measure
 
 pytestmark = pytest.mark.conformance
 pytest.importorskip("torch")
+pytest.importorskip("expecttest")  # PyTorch's databases import it
 
 
 @pytest.fixture(scope="module")
