@@ -158,6 +158,7 @@ def test_ctrl_c_during_a_long_program_loses_nothing() -> None:
     done = run_program(
         """
         import os, signal, threading, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
         import rushlight as rl
         x = rl.randn(700, 700) * 0.01
         keep = rl.ones(3)

@@ -140,6 +140,7 @@ def test_a_long_step_returns_to_python_and_goes_on(count, monkeypatch):
 def test_ctrl_c_is_answered_within_a_step():
     program = """
 import os, signal, threading, time, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 from runtime.native import device, table, address_of
 from rushlight.runtime import threads
 threads.set_num_threads(2)
@@ -329,6 +330,7 @@ device.run(program, [address_of(cells)], [100])
 def test_a_child_that_is_killed_in_a_run_leaves_the_parent_alone():
     program = """
 import os, signal, time, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 from runtime.native import device, table, address_of
 from rushlight.runtime import threads
 threads.set_num_threads(2)

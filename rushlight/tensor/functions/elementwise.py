@@ -22,7 +22,6 @@ from ...ops import (
     parts,
     special,
 )
-from ...ops.registry import TABLE
 from ..return_types import named
 from ..tensor import Tensor
 
@@ -150,7 +149,7 @@ def allclose(
     >>> rl.allclose(rl.ones(2), rl.ones(2) + 1e-7)
     True
     """
-    return bool(TABLE["all"](comparison.isclose(input, other, rtol, atol, equal_nan), None, False))
+    return bool(namespace.all(comparison.isclose(input, other, rtol, atol, equal_nan), None, False))
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -162,7 +161,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     if input.shape != other.shape:
         return False
-    return bool(TABLE["all"](comparison.eq(input, other), None, False))
+    return bool(namespace.all(comparison.eq(input, other), None, False))
 
 
 def isin(
@@ -176,7 +175,7 @@ def isin(
     """
     if isinstance(test_elements, Tensor):
         wide = elements.reshape((*elements.shape, 1)) if isinstance(elements, Tensor) else elements
-        found = TABLE["any"](comparison.eq(wide, test_elements.reshape(-1)), -1, False)
+        found = namespace.any(comparison.eq(wide, test_elements.reshape(-1)), -1, False)
     else:
         found = comparison.eq(elements, test_elements)
     return comparison.logical_not(found) if invert else found

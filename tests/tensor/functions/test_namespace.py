@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +237,14 @@ def test_operators_by_name() -> None:
         with pytest.raises(AttributeError):
             found.no_such_operator
     assert rl.torch.Tensor is rl.Tensor
+
+
+def test_functions_find_their_rows_in_a_fresh_process() -> None:
+    """Families of rows are loaded when they are first needed, whoever needs them first."""
+    program = (
+        "import rushlight as rl\n"
+        "x = rl.ones(3)\n"
+        "assert rl.allclose(x, x) and rl.equal(x, x)\n"
+        "assert rl.isin(x, x).all()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
