@@ -82,7 +82,8 @@ class ProcessContext:
         are told to end.
         """
         running = [p for p in self.processes if p.exitcode is None]
-        connection.wait([p.sentinel for p in running], timeout)
+        if running:  # waiting for nobody would never end
+            connection.wait([p.sentinel for p in running], timeout)
         for index, process in enumerate(self.processes):
             if process.exitcode not in (None, 0):
                 self._fail(index, grace_period)

@@ -238,7 +238,8 @@ def test_worker_init_fn_that_raises():
 
 
 PROGRAM = """
-    import os, sys, time
+    import os, signal, sys, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     sys.path[:0] = {path!r}
     from rushlight.utils.data import DataLoader, Dataset
 
