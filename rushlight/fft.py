@@ -284,15 +284,21 @@ def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
     `torch.fft.fftfreq`.
     """
     positive = (n + 1) // 2
-    numbers = [*range(positive), *range(positive - n, 0)]
-    return creation.tensor([float(k) for k in numbers], **options) * (1.0 / (n * d) if n else 0.0)
+    numbers = _whole_numbers(positive - n, positive, options).roll(positive - n)
+    return numbers * (1.0 / (n * d) if n else 0.0)
 
 
 def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
     """The frequencies 0, 1, ..., n // 2 over n d, in the order of `rfft`'s result. Follows
     `torch.fft.rfftfreq`.
     """
-    return creation.tensor([float(k) for k in range(n // 2 + 1)], **options) * (1.0 / (n * d))
+    return _whole_numbers(0, n // 2 + 1, options) * (1.0 / (n * d))
+
+
+def _whole_numbers(start: int, stop: int, options: dict[str, Any]) -> Tensor:
+    """start, ..., stop - 1 in the dtype asked for, or the default one."""
+    dtype = options.get("dtype") or get_default_dtype()
+    return creation.arange(start, stop, **{**options, "dtype": dtype})
 
 
 def _shifted(x: Tensor, dim: Dims, back: bool) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from rushlight.base.dtype import DTYPES
 from rushlight.kernel.ir import Let, Load, Loop, Statement, Store
 
+from .given import is_given
 from .isa import Isa
 
 # Lanes are a power of two up to this, which divides every legal `block`.
@@ -126,7 +127,8 @@ def lane_count(loop: Loop, isa: Isa) -> int:
     if carried and not long:
         needed = (carried + min(length, 4)) * (2 if widest > 4 else 1)
         lanes *= next((n for n in (4, 2) if n * needed <= isa.registers), 1)
-    while lanes >= 2 * loop.extent and lanes > 1:
+    extent = loop.extent.typical if is_given(loop.extent) else loop.extent
+    while lanes >= 2 * extent and lanes > 1:
         lanes //= 2
     return max(1, min(lanes, MOST_LANES))
 

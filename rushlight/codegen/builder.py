@@ -263,12 +263,13 @@ Operand = Number | float | int | bool
 class Builder:
     """The text of one function while it is being written."""
 
-    __slots__ = ("_count", "block", "entry", "lines", "module")
+    __slots__ = ("_count", "_early", "block", "entry", "lines", "module")
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.lines: list[str] = []
-        self.entry: list[str] = []  # stack slots, placed at the function's start
+        self.entry: list[str] = []  # at the function's start: stack slots, and what `early` wrote
+        self._early: dict[str, str] = {}
         self.block = "entry"
         self._count = 0
 
@@ -283,6 +284,16 @@ class Builder:
         name = f"%v{self._count}"
         self.lines.append(f"{name} = {text}")
         return name
+
+    def early(self, text: str) -> str:
+        """An instruction at the function's start, for what depends on nothing else; its register.
+
+        The same instruction is written once.
+        """
+        if text not in self._early:
+            self._early[text] = name = self.name()
+            self.entry.append(f"{name} = {text}")
+        return self._early[text]
 
     def effect(self, text: str) -> None:
         """Append an instruction without a result."""

@@ -20,13 +20,15 @@ import numpy as np
 
 from rushlight.kernel.convert import round_to
 from rushlight.kernel.ir import Carried, Kernel, Let, Load, Loop, Statement, Store
-from rushlight.kernel.primitives import COMBINES, PRIMITIVES, neutral
+from rushlight.kernel.primitives import PRIMITIVES, neutral
 
 from . import analysis
 from . import emit as rows
 from .builder import Builder, Module, Number, is_float
 from .convert import cast, from_storage, register_dtype, round_narrow
+from .given import Given, bound, given_constant, is_given
 from .isa import Isa
+from .lanes import LoopHead, either, first_lanes, join_lanes
 from .memory import Memory
 from .outline import libm as outline_libm
 from .turn import later, transpose, turned_loads
@@ -52,8 +54,8 @@ class _Emitter:
     """
 
     def __init__(self, kernel: Kernel, module: Module) -> None:
-        self.kernel = kernel
         self.builder = Builder(module)
+        self.kernel = kernel = bound(kernel, self.builder)
         self.memory = Memory(self.builder, kernel)
         self.values: dict[str, Number] = {}
         self.types: dict[str, str] = {}
@@ -130,7 +132,7 @@ class _Emitter:
         flat = [first, *self.decompose(live, first, width)]
         if row:
             flat.append(line(f"urem i64 {first}, {width}"))
-        head = _Head(builder, ["i64"] * len(flat), flat)
+        head = LoopHead(builder, ["i64"] * len(flat), flat)
         here, indices = head.names[0], head.names[1 : 1 + len(live)]
         for loop, index in zip(live, indices, strict=True):
             self.memory.enter(loop.index, index, loop.body)
@@ -160,8 +162,10 @@ class _Emitter:
         """The loads of a row to transpose with those of the rows that follow, where tasks begin
         with rows.
         """
-        lanes = analysis.lane_count(row, self.builder.module.isa)
-        return [] if self.kernel.block % row.extent else turned_loads(row, outer, lanes)
+        lanes, block = analysis.lane_count(row, self.builder.module.isa), self.kernel.block
+        if is_given(row.extent) or (64 if is_given(block) else block) % row.extent:
+            return []
+        return turned_loads(row, outer, lanes)
 
     def turned_rows(self, row: Loop, outer: Loop, turned: list[Load], left: str) -> str:
         """As many rows as a vector has lanes where they are left in the task and in the outer loop,
@@ -171,7 +175,8 @@ class _Emitter:
         lanes = analysis.lane_count(row, builder.module.isa)
         here = self.memory.indices[outer.index]
         many = line(f"icmp uge i64 {left}, {lanes * row.extent}")
-        room = line(f"icmp ule i64 {here}, {outer.extent - lanes}")
+        reached = line(f"add i64 {here}, {lanes}")
+        room = line(f"icmp ule i64 {reached}, {outer.extent}")
         both = line(f"and i1 {many}, {room}")
         tile, single, join = (builder.fresh_label(n) for n in ("tile", "single", "join"))
         builder.effect(f"br i1 {both}, label %{tile}, label %{single}")
@@ -298,7 +303,7 @@ class _Emitter:
             ends = self.iteration(loop, "0", starts)
         else:
             types = ["i64", *(s.type for s in starts)]
-            head = _Head(self.builder, types, ["0", *(s.text for s in starts)])
+            head = LoopHead(self.builder, types, ["0", *(s.text for s in starts)])
             here = [
                 Number(self.builder, n, s.dtype, s.lanes)
                 for n, s in zip(head.names[1:], starts, strict=True)
@@ -329,16 +334,24 @@ class _Emitter:
     # ---------------------------------------------------------------------------------- vector loop
 
     def vector_loop(self, loop: Loop) -> None:
-        """Whole vectors, then the rest under a mask, then the join of carried lanes.
-
-        The extent is known.
-        """
+        """Whole vectors, then the rest under a mask, then the join of carried lanes."""
         self.open_lanes(loop)
         lanes, builder = self.lanes, self.builder
         carried = [
             builder.constant(neutral(c.combine, c.dtype), register_dtype(c.dtype), lanes)
             for c in loop.carried
         ]
+        if is_given(loop.extent):
+            carried = self.given_vectors(loop, carried)
+        else:
+            carried = self.known_vectors(loop, carried)
+        self.close_lanes()
+        for c, value in zip(loop.carried, carried, strict=True):
+            self.keep(c, join_lanes(c, value, self.values[c.initial]))
+
+    def known_vectors(self, loop: Loop, carried: list[Number]) -> list[Number]:
+        """Whole vectors and the rest, or all of them under a mask, for a constant extent."""
+        lanes, builder = self.lanes, self.builder
         whole = loop.extent // lanes * lanes
         if 0 < whole < loop.extent and analysis.runs_masked(loop, builder.module.isa):
             whole = loop.extent
@@ -352,9 +365,7 @@ class _Emitter:
             self.memory.mask = mask = builder.number(f"<{flags}>", "bool", lanes)
             ends = self.iteration(loop, str(whole), carried)
             carried = [mask.choose(end, start) for end, start in zip(ends, carried, strict=True)]
-        self.close_lanes()
-        for c, value in zip(loop.carried, carried, strict=True):
-            self.keep(c, self.join(c, value))
+        return carried
 
     def vectors(
         self, loop: Loop, start: str, stop: str, carried: Sequence[Number], masked: bool
@@ -364,7 +375,7 @@ class _Emitter:
         The last one may reach over it.
         """
         builder, line = self.builder, self.builder.line
-        head = _Head(
+        head = LoopHead(
             builder, ["i64", *(c.type for c in carried)], [start, *(c.text for c in carried)]
         )
         here = [
@@ -372,7 +383,9 @@ class _Emitter:
             for n, c in zip(head.names[1:], carried, strict=True)
         ]
         if masked:
-            self.memory.mask = self.first_lanes(line(f"sub i64 {stop}, {head.names[0]}"))
+            self.memory.mask = first_lanes(
+                builder, line(f"sub i64 {stop}, {head.names[0]}"), self.lanes
+            )
         ends = self.iteration(loop, head.names[0], here)
         if self.memory.mask is not None:
             ends = [
@@ -381,6 +394,27 @@ class _Emitter:
         index = line(f"add i64 {head.names[0]}, {self.lanes}")
         head.close([index, *(end.text for end in ends)], line(f"icmp slt i64 {index}, {stop}"))
         return ends
+
+    def given_vectors(self, loop: Loop, carried: Sequence[Number]) -> list[Number]:
+        """What `vector_loop` does, for an extent given at run time: the same vectors in order."""
+        builder, line, extent = self.builder, self.builder.line, str(loop.extent)
+        if analysis.runs_masked(loop, builder.module.isa):
+            return self.vectors(loop, "0", extent, carried, masked=True)
+        whole = builder.early(f"and i64 {extent}, {-self.lanes}")
+        enter, after = builder.fresh_label("whole"), builder.fresh_label("after")
+        some, before = line(f"icmp ne i64 {whole}, 0"), builder.block
+        builder.effect(f"br i1 {some}, label %{enter}, label %{after}")
+        builder.start_block(enter)
+        ends = self.vectors(loop, "0", whole, carried, masked=False)
+        carried = either(builder, carried, before, ends, after)
+        tail, done = builder.fresh_label("tail"), builder.fresh_label("done")
+        rest, before = builder.early(f"sub i64 {extent}, {whole}"), builder.block
+        builder.effect(f"br i1 {line(f'icmp ne i64 {rest}, 0')}, label %{tail}, label %{done}")
+        builder.start_block(tail)
+        self.memory.mask = mask = first_lanes(builder, rest, self.lanes, builder.early)
+        ends = self.iteration(loop, whole, carried)
+        chosen = [mask.choose(end, start) for end, start in zip(ends, carried, strict=True)]
+        return either(builder, carried, before, chosen, done)
 
     def open_lanes(self, loop: Loop) -> None:
         self.lanes = self.memory.lanes = analysis.lane_count(loop, self.builder.module.isa)
@@ -402,22 +436,21 @@ class _Emitter:
         self.open_lanes(loop)
         tail, done = builder.fresh_label("tail"), builder.fresh_label("done")
         position = start
+        open_end = is_given(loop.extent)
         if (
-            loop.extent > self.lanes
-            and loop.extent % self.lanes
-            and analysis.runs_masked(loop, builder.module.isa)
-        ):
+            open_end or (loop.extent > self.lanes and loop.extent % self.lanes)
+        ) and analysis.runs_masked(loop, builder.module.isa):
             self.vectors(loop, start, stop, (), masked=True)
             self.close_lanes()
             return
-        if loop.extent >= self.lanes:
+        if open_end or loop.extent >= self.lanes:
             position = self.whole_vectors(loop, start, stop)
-        if loop.extent % self.lanes:
+        if open_end or loop.extent % self.lanes:
             rest = line(f"sub i64 {stop}, {position}")
             some = line(f"icmp ne i64 {rest}, 0")
             builder.effect(f"br i1 {some}, label %{tail}, label %{done}")
             builder.start_block(tail)
-            self.memory.mask = self.first_lanes(rest)
+            self.memory.mask = first_lanes(builder, rest, self.lanes)
             self.iteration(loop, position, ())
             builder.effect(f"br label %{done}")
             builder.start_block(done)
@@ -444,34 +477,6 @@ class _Emitter:
         builder.effect(f"br label %{after}")
         builder.start_block(after)
         return line(f"phi i64 [ {start}, %{before} ], [ {following}, %{end} ]")
-
-    def first_lanes(self, count: str) -> Number:
-        """The mask of the first `count` lanes."""
-        line = self.builder.line
-        fits = line(f"icmp ult i64 {count}, {self.lanes}")
-        within = line(f"select i1 {fits}, i64 {count}, i64 {self.lanes}")
-        narrow = Number(self.builder, line(f"trunc i64 {within} to i32"), "uint32", 0)
-        lanes = ", ".join(f"i32 {i}" for i in range(self.lanes))
-        return Number(self.builder, f"<{lanes}>", "uint32", self.lanes) < self.builder.splat(
-            narrow, self.lanes
-        )
-
-    def join(self, c: Carried, value: Number) -> Number:
-        """Lanes -> one value.
-
-        The upper half onto the lower until one is left, then the initial value.
-        """
-        primitive = COMBINES[c.combine].primitive
-        while value.lanes > 2:
-            half = value.lanes // 2
-            low = self.builder.shuffle(value, range(half))
-            value = rows.compute(
-                primitive, (low, self.builder.shuffle(value, range(half, 2 * half))), c.dtype
-            )
-        both = self.builder.lane(value, "0"), self.builder.lane(value, "1")
-        return rows.compute(
-            primitive, (self.values[c.initial], rows.compute(primitive, both, c.dtype)), c.dtype
-        )
 
     # ----------------------------------------------------------------------------------- statements
 
@@ -506,13 +511,15 @@ class _Emitter:
             self.report_zero(arguments[1], let.attributes[0] if let.attributes else 0)
         return rows.compute(let.op, arguments, source)
 
-    def report_zero(self, divisor: Number, site: int) -> None:
+    def report_zero(self, divisor: Number, site: int | Given) -> None:
         if not rows.integer_constant(divisor):
             self.memory.report(divisor.equals(0), -(site + 1))
 
     def constant(self, let: Let) -> Number:
         value = let.attributes[0]
         dtype = register_dtype(let.dtype)
+        if is_given(value):
+            return given_constant(value, dtype)
         if dtype != let.dtype:
             value = float(round_to(np.asarray(value, np.float32), let.dtype))
         return self.builder.constant(value, dtype)
@@ -537,10 +544,11 @@ class _Emitter:
         return self.memory.bitcast(self.values[name], self.types[name], let.dtype)
 
     def check_index(self, let: Let) -> Number:
-        size, site = (int(a) for a in let.attributes)
+        limit, site = let.attributes
         value = self.values[let.arguments[0]]
+        size = self.builder.splat(self.builder.number(str(limit), "int64"), value.lanes)
         moved = (value < 0).choose(value + size, value)
-        good = moved.bits("uint64") < size
+        good = moved.bits("uint64") < size.bits("uint64")
         self.memory.report(~good, site + 1)
         return good.choose(moved, 0)
 
@@ -561,34 +569,3 @@ _SPECIAL: dict[str, Callable[[_Emitter, Let], Number]] = {
     "check_index": _Emitter.check_index,
     "libm": _Emitter.libm,
 }
-
-
-class _Head:
-    """The head of a loop that runs at least once.
-
-    Phis whose second sources are filled in when it is closed.
-    """
-
-    __slots__ = ("before", "builder", "label", "names", "position", "starts", "types")
-
-    def __init__(self, builder: Builder, types: Sequence[str], starts: Sequence[str]) -> None:
-        self.builder = builder
-        self.types = types
-        self.starts = starts
-        self.label = builder.fresh_label("loop")
-        self.before = builder.block
-        builder.effect(f"br label %{self.label}")
-        builder.start_block(self.label)
-        self.position = len(builder.lines)
-        self.names = [builder.name() for _ in types]
-        builder.lines += [""] * len(types)
-
-    def close(self, following: Sequence[str], more: str) -> None:
-        """Go round again while `more`; what is written next stands after the loop."""
-        builder = self.builder
-        for i, (kind, start) in enumerate(zip(self.types, self.starts, strict=True)):
-            sources = f"[ {start}, %{self.before} ], [ {following[i]}, %{builder.block} ]"
-            builder.lines[self.position + i] = f"{self.names[i]} = phi {kind} {sources}"
-        leave = builder.fresh_label("end")
-        builder.effect(f"br i1 {more}, label %{self.label}, label %{leave}")
-        builder.start_block(leave)

@@ -21,6 +21,7 @@ from . import emit as rows
 from .bounds import OUTSIDE
 from .builder import Builder, Number, suffix, type_text
 from .convert import from_storage, storage_dtype, to_storage
+from .given import Given, is_given
 
 _Terms = tuple[tuple[str, int], ...]
 
@@ -112,10 +113,21 @@ class Memory:
         step = affine.coefficient(self.vector_index) if self.vector_index else 0
         return self.builder.splat(scalar, self.lanes) + self._steps(step) if step else scalar
 
-    def _steps(self, step: int) -> Number:
+    def _steps(self, step: int | Given) -> Number:
         """0, step, 2 * step, ... by lanes."""
+        if is_given(step):
+            return self._given_steps(step)
         steps = ", ".join(f"i64 {step * i}" for i in range(self.lanes))
         return self.builder.number(f"<{steps}>", "int64", self.lanes)
+
+    def _given_steps(self, step: Given) -> Number:
+        """Steps that are known at run time only, computed at the function's start."""
+        kind, early = f"<{self.lanes} x i64>", self.builder.early
+        one = early(f"insertelement {kind} poison, i64 {step}, i64 0")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        every = early(f"shufflevector {kind} {one}, {kind} poison, {zeros}")
+        text = early(f"mul {kind} {every}, {self._steps(1).text}")
+        return self.builder.number(text, "int64", self.lanes)
 
     def _place(self, access: Load | Store, dynamic: Number | None, first: int) -> Number | str:
         """The pointer of an access: one, or one for each lane. `first` elements are added."""
@@ -124,10 +136,9 @@ class Memory:
         if dynamic is not None and not dynamic.lanes:
             pointer = builder.line(f"getelementptr {element}, ptr {pointer}, i64 {dynamic.text}")
             dynamic = None
-        if access.address.constant + first:
-            pointer = builder.line(
-                f"getelementptr {element}, ptr {pointer}, i64 {access.address.constant + first}"
-            )
+        start = access.address.constant + first
+        if is_given(start) or start:
+            pointer = builder.line(f"getelementptr {element}, ptr {pointer}, i64 {start}")
         step = access.address.coefficient(self.vector_index) if self.vector_index else 0
         if dynamic is None and step in (-1, 0, 1):
             return pointer
@@ -179,13 +190,13 @@ class Memory:
             self._slots[kind] = self.builder.slot("i64", "0")
         return self._slots[kind]
 
-    def report(self, bad: Number, code: int) -> None:
+    def report(self, bad: Number, code: int | Given) -> None:
         """Write `code` to the status word if `bad` holds, in any active lane: without a branch."""
         if bad.lanes and self.mask is not None:
             bad = bad & self.mask
         self._write_status(bad, code)
 
-    def _write_status(self, bad: Number, code: int) -> None:
+    def _write_status(self, bad: Number, code: int | Given) -> None:
         place = self.builder.line(
             f"select {self.builder.any(bad).typed}, ptr %status, ptr {self._slot('waste')}"
         )

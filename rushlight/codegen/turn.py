@@ -16,6 +16,7 @@ from dataclasses import replace
 from rushlight.kernel.ir import Affine, Let, Load, Loop, Statement, Store
 
 from .builder import Builder, Number
+from .given import is_given
 
 # The body is written once for each lane: longer ones would take long to compile.
 LONGEST_BODY = 6
@@ -24,7 +25,9 @@ LONGEST_BODY = 6
 def turned_loads(row: Loop, outer: Loop, lanes: int) -> list[Load]:
     """The loads to transpose; empty where the nest is not worth it, or not of this kind."""
     plain = all(isinstance(s, (Let, Load, Store)) for s in row.body)
-    if not plain or row.extent % lanes or outer.extent < lanes or len(row.body) > LONGEST_BODY:
+    if not plain or is_given(row.extent) or row.extent % lanes or len(row.body) > LONGEST_BODY:
+        return []
+    if not is_given(outer.extent) and outer.extent < lanes:
         return []
     return [
         s

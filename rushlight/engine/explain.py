@@ -92,5 +92,6 @@ def history() -> str:
     c = COUNTERS
     return (
         f"{c.flushes} flushes, {c.builds} programs built in {c.build_seconds:.2f} s, of these "
-        f"{c.compile_seconds:.2f} s compiling {c.kernels} kernels"
+        f"{c.compile_seconds:.2f} s compiling {c.kernels} kernels "
+        f"({c.generic} of them for any size)"
     )

@@ -39,6 +39,11 @@ def flush() -> None:
     with LOCK:
         if not CURRENT.trace.entries:
             return
+        if CURRENT.trace.held:
+            raise RuntimeError(
+                "the value of a tensor is asked for while the program is being captured: what is "
+                "exported cannot depend on values (on an `if`, `int()` or `.item()` of a tensor)"
+            )
         trace = CURRENT.take()
         owners, wanted = living(trace)
         if not wanted:

@@ -6,7 +6,15 @@ from __future__ import annotations
 class Counters:
     """Counters of this process, for `explain`, tests and benchmarks."""
 
-    __slots__ = ("build_seconds", "builds", "compile_seconds", "flushes", "kernels", "recorded")
+    __slots__ = (
+        "build_seconds",
+        "builds",
+        "compile_seconds",
+        "flushes",
+        "generic",
+        "kernels",
+        "recorded",
+    )
 
     def __init__(self) -> None:
         self.reset()
@@ -16,11 +24,13 @@ class Counters:
         self.builds = 0
         self.flushes = 0
         self.kernels = 0
+        self.generic = 0  # of these, kernels for any size
         self.compile_seconds = 0.0
         self.recorded = 0
 
-    def compiled(self, kernels: int, seconds: float) -> None:
+    def compiled(self, kernels: int, seconds: float, generic: int = 0) -> None:
         self.kernels += kernels
+        self.generic += generic
         self.compile_seconds += seconds
 
     def built(self, seconds: float, recorded: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.errors import OutOfMemoryError
 from ..base.layout import Layout
 from ..base.settings import SETTINGS
 from ..graph.node import Node, ordered
@@ -29,7 +30,7 @@ from .failure import Incomplete, touched, written
 from .interpreted import Checked, Interpreted
 from .kept import KeptLayouts, LayoutCopy
 from .log import log
-from .target import CpuTarget
+from .target import Code, CpuTarget
 
 
 class _Machine:
@@ -54,14 +55,20 @@ class _Machine:
         return self._device
 
 
+# Runs of a program after which code for its own sizes is worth compiling.
+OFTEN = 64
+
 MACHINE = _Machine()
 _ONES: dict[str, Buffer] = {}
 
 
 class _Native:
-    """A run of steps that are machine code: one table, one call."""
+    """A run of steps that are machine code: one table, one call.
 
-    __slots__ = ("base", "scalars", "steps", "table")
+    A program that runs often gets code for its own sizes in the place of code for any size.
+    """
+
+    __slots__ = ("base", "place", "runs", "scalars", "state", "steps")
 
     def __init__(
         self,
@@ -75,25 +82,44 @@ class _Native:
         self.steps = steps
         for step in steps if SETTINGS.bounds else ():
             check_step(plan, step)
-        codes = MACHINE.target.resolve(steps)
+        self.scalars = [scalar for step in steps for scalar in step.scalars]
+        self.place = plan, pointers, slots
+        self.runs = 0
+        self.state = self._table(MACHINE.target.resolve(steps))
+
+    def _table(self, codes: Sequence[Code]) -> tuple[StepTable, np.ndarray | None]:
+        """The table of steps, and what generic code is given: the last of the table's pointers."""
+        plan, pointers, slots = self.place
+        numbers = np.array([n for code in codes for n in code.numbers], np.int64)
         rows: list[tuple[int, ...]] = []
         args: list[tuple[int, int]] = []
         formats: list[str] = []
-        self.scalars: list[int] = []
-        for step, (address, tasks) in zip(steps, codes):
-            rows.append((address, len(args), len(step.places), tasks, 1, len(self.scalars)))
+        given = 0
+        for step, code in zip(self.steps, codes):
+            count = len(step.places) + bool(code.numbers)
+            rows.append((code.address, len(args), count, code.tasks, 1, len(formats)))
             for place, offset in zip(step.places, step.offsets):
                 slot, start = slots[place]
                 args.append((slot, start + offset * plan.memories[place].dtype.itemsize))
-            self.scalars.extend(step.scalars)
+            if code.numbers:
+                args.append((pointers, given * numbers.itemsize))
+                given += len(code.numbers)
             formats.extend(
                 "d" if kind == "float64" else "q"
                 for kind in (step.kernel.scalars if step.kernel else ())
             )
-        self.table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
+        pointers += bool(given)
+        table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
+        return table, numbers if given else None
 
     def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> Failure | None:
-        return MACHINE.device.run(self.table, addresses, [scalars[k] for k in self.scalars])
+        table, numbers = self.state
+        if numbers is not None:
+            addresses = [*addresses, numbers.ctypes.data]
+            self.runs += 1
+            if self.runs == OFTEN and MACHINE.target.may_specialise(self.steps):
+                self.state = self._table(MACHINE.target.resolve(self.steps, special=True))
+        return MACHINE.device.run(table, addresses, [scalars[k] for k in self.scalars])
 
 
 class _Numpy:
@@ -266,6 +292,8 @@ class Program:
         try:
             failure = segment.run(addresses, scalars, flat)
         except Exception as raised:
+            if isinstance(raised, MemoryError) and not isinstance(raised, OutOfMemoryError):
+                raised = OutOfMemoryError(*raised.args)  # NumPy's
             return raised, segment.base, self.plan.steps[segment.base].nodes[0]
         if failure is None:
             return None, -1, None

@@ -28,6 +28,7 @@ class Trace:
         "bytes",
         "entries",
         "epoch",
+        "held",
         "leaf_owners",
         "leaves",
         "lines",
@@ -39,6 +40,7 @@ class Trace:
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
+        self.held = False  # while it is captured (engine/capture.py), nothing may run
         self.entries: list[Any] = []
         self.owners: list[Any] = []  # a weak reference, or a tuple of them
         self.leaves: list[Any] = []

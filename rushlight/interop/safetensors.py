@@ -44,7 +44,7 @@ _FRAMEWORKS = ("pt", "torch", "pytorch", "np", "numpy")
 _BACKENDS = ("mmap", "pread")
 
 
-class safe_open:  # noqa: N801  (the library's name)
+class safe_open:
     """A file whose tensors are read when they are asked for.
 
     The file is mapped: what is not asked for is never read. `framework` is "pt" or "np".
@@ -79,7 +79,10 @@ class safe_open:  # noqa: N801  (the library's name)
         # an empty file cannot be mapped
         empty = Path(filename).stat().st_size == 0
         self._bytes: Any = b"" if empty else numpy.memmap(filename, numpy.uint8, "r")
-        self._start, self._entries, self._metadata = read_header(memoryview(self._bytes), self._name)
+        self._start, self._entries, self._metadata = read_header(
+            memoryview(self._bytes),  # type: ignore[arg-type]
+            self._name,
+        )
 
     def __enter__(self) -> safe_open:
         return self
@@ -155,7 +158,8 @@ class Slice:
         if self._arrays:
             return part
         tensor = rushlight.empty(part.shape, dtype=dtype_of(entry.dtype))
-        raw_bytes(tensor)[:] = memoryview(part.reshape(-1).view(numpy.uint8))
+        flat: Any = part.reshape(-1).view(numpy.uint8)
+        raw_bytes(tensor)[:] = memoryview(flat)
         return tensor.to(self._device)
 
 

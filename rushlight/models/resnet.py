@@ -1,4 +1,4 @@
-"""Residual networks, with torchvision's and timm's parameter names.
+"""Residual networks, ResNeXt and wide ones, with torchvision's and timm's parameter names.
 
 In: (N, C, H, W), by rule 224 pixels, any size from 1. Out: (N, num_classes) scores. Invariant:
 `state_dict` keys (`conv1.weight`, `layer1.0.bn1.weight`, `layer2.0.downsample.0.weight`,
@@ -8,19 +8,25 @@ In: (N, C, H, W), by rule 224 pixels, any size from 1. Out: (N, num_classes) sco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rushlight import Tensor, nn
+from rushlight.nn import functional
 
-from .registry import ModelConfig, register_model
+from .common import ImageModel
+from .registry import ModelConfig, register_variants
 
-__all__ = ["BasicBlock", "Bottleneck", "ResNet", "resnet18", "resnet34", "resnet50"]
+__all__ = ["BasicBlock", "Bottleneck", "ResNet"]
 
-PAPER = "He et al. 2015, arXiv:1512.03385"
+CONFIG = ModelConfig(paper="He et al. 2015, arXiv:1512.03385")
 
 
-def _convolution(in_chans: int, out_chans: int, size: int, stride: int = 1) -> nn.Conv2d:
+def _convolution(
+    in_chans: int, out_chans: int, size: int, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
     """A convolution without bias that keeps the image's size at stride 1."""
-    return nn.Conv2d(in_chans, out_chans, size, stride=stride, padding=(size - 1) // 2, bias=False)
+    padding = (size - 1) // 2
+    return nn.Conv2d(in_chans, out_chans, size, stride, padding, groups=groups, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -29,9 +35,17 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     def __init__(
-        self, in_chans: int, width: int, stride: int = 1, downsample: nn.Module | None = None
+        self,
+        in_chans: int,
+        width: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+        groups: int = 1,
+        base_width: int = 64,
     ) -> None:
         super().__init__()
+        if groups != 1 or base_width != 64:
+            raise ValueError("BasicBlock has neither groups nor another width; Bottleneck has")
         self.conv1 = _convolution(in_chans, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -50,21 +64,31 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions around a narrow middle: the block of ResNet-50.
 
-    The stride sits in the 3x3 convolution, as in torchvision and timm.
+    The stride sits in the 3x3 convolution, as in torchvision and timm. The middle has
+    `groups * width * base_width / 64` channels in `groups` groups: ResNeXt (Xie et al. 2016,
+    arXiv:1611.05431) has more than one, the wide networks (Zagoruyko and Komodakis 2016,
+    arXiv:1605.07146) a larger base width.
     """
 
     expansion = 4
 
     def __init__(
-        self, in_chans: int, width: int, stride: int = 1, downsample: nn.Module | None = None
+        self,
+        in_chans: int,
+        width: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+        groups: int = 1,
+        base_width: int = 64,
     ) -> None:
         super().__init__()
         out_chans = width * self.expansion
-        self.conv1 = _convolution(in_chans, width, 1)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _convolution(width, width, 3, stride)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = _convolution(width, out_chans, 1)
+        middle = groups * (width * base_width // 64)
+        self.conv1 = _convolution(in_chans, middle, 1)
+        self.bn1 = nn.BatchNorm2d(middle)
+        self.conv2 = _convolution(middle, middle, 3, stride, groups)
+        self.bn2 = nn.BatchNorm2d(middle)
+        self.conv3 = _convolution(middle, out_chans, 1)
         self.bn3 = nn.BatchNorm2d(out_chans)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
@@ -78,7 +102,7 @@ class Bottleneck(nn.Module):
         return out
 
 
-class ResNet(nn.Module):
+class ResNet(ImageModel):
     """A residual network: a 7x7 stem, four layers of blocks, the mean over the image, a classifier.
 
     Follows He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2015).
@@ -98,8 +122,12 @@ class ResNet(nn.Module):
         num_classes: int = 1000,
         in_chans: int = 3,
         zero_init_residual: bool = False,
+        groups: int = 1,
+        base_width: int = 64,
+        drop_rate: float = 0.0,
     ) -> None:
         super().__init__()
+        self.drop_rate = drop_rate
         self.conv1 = nn.Conv2d(in_chans, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -107,7 +135,8 @@ class ResNet(nn.Module):
         channels = 64
         for index, depth in enumerate(depths):
             width, stride = 64 * 2**index, 1 if index == 0 else 2
-            self.add_module(f"layer{index + 1}", _layer(block, channels, width, depth, stride))
+            layer = _layer(block, channels, width, depth, stride, groups, base_width)
+            self.add_module(f"layer{index + 1}", layer)
             channels = width * block.expansion
         self.depth = len(depths)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
@@ -125,13 +154,17 @@ class ResNet(nn.Module):
                 elif isinstance(module, Bottleneck):
                     nn.init.zeros_(module.bn3.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, num_classes)."""
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, channels, H / 32, W / 32)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for index in range(self.depth):
             x = getattr(self, f"layer{index + 1}")(x)
-        scores: Tensor = self.fc(self.avgpool(x).flatten(1))
-        return scores
+        return x
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """The mean over the image, and its scores."""
+        x = functional.dropout(self.avgpool(x).flatten(1), self.drop_rate, self.training)
+        return x if pre_logits else self.fc(x)
 
 
 def _layer(
@@ -140,6 +173,8 @@ def _layer(
     width: int,
     depth: int,
     stride: int,
+    groups: int,
+    base_width: int,
 ) -> nn.Sequential:
     """`depth` blocks; the first changes size and width, and projects its shortcut if it must."""
     out_chans = width * block.expansion
@@ -148,29 +183,36 @@ def _layer(
         downsample = nn.Sequential(
             _convolution(in_chans, out_chans, 1, stride), nn.BatchNorm2d(out_chans)
         )
-    first = block(in_chans, width, stride, downsample)
-    return nn.Sequential(first, *(block(out_chans, width) for _ in range(depth - 1)))
+    shape: dict[str, Any] = {"groups": groups, "base_width": base_width}
+    first = block(in_chans, width, stride, downsample, **shape)
+    return nn.Sequential(first, *(block(out_chans, width, **shape) for _ in range(depth - 1)))
 
 
-@register_model(ModelConfig(paper=PAPER))
-def resnet18(
-    num_classes: int = 1000, in_chans: int = 3, zero_init_residual: bool = False
-) -> ResNet:
-    """Build ResNet-18: blocks of two convolutions, 2, 2, 2, 2 of them."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, in_chans, zero_init_residual)
+_BASIC: dict[str, Any] = {"block": BasicBlock}
+_DEEP: dict[str, Any] = {"block": Bottleneck}
+_50, _101, _152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+_RSB = {"crop_pct": 0.95}
+_OLD = {"tag": "tv_in1k", "interpolation": "bilinear"}
 
-
-@register_model(ModelConfig(paper=PAPER))
-def resnet34(
-    num_classes: int = 1000, in_chans: int = 3, zero_init_residual: bool = False
-) -> ResNet:
-    """Build ResNet-34: blocks of two convolutions, 3, 4, 6, 3 of them."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), num_classes, in_chans, zero_init_residual)
-
-
-@register_model(ModelConfig(paper=PAPER))
-def resnet50(
-    num_classes: int = 1000, in_chans: int = 3, zero_init_residual: bool = False
-) -> ResNet:
-    """Build ResNet-50: bottleneck blocks, 3, 4, 6, 3 of them."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, in_chans, zero_init_residual)
+register_variants(
+    ResNet,
+    CONFIG,
+    {
+        "resnet18": ({**_BASIC, "depths": (2, 2, 2, 2)}, {**_RSB, "tag": "a1_in1k"}),
+        "resnet34": ({**_BASIC, "depths": _50}, {**_RSB, "tag": "a1_in1k"}),
+        "resnet50": ({**_DEEP, "depths": _50}, {**_RSB, "tag": "a1_in1k"}),
+        "resnet101": ({**_DEEP, "depths": _101}, {**_RSB, "tag": "a1h_in1k"}),
+        "resnet152": ({**_DEEP, "depths": _152}, {**_RSB, "tag": "a1h_in1k"}),
+        "resnext50_32x4d": (
+            {**_DEEP, "depths": _50, "groups": 32, "base_width": 4},
+            {**_RSB, "tag": "a1h_in1k"},
+        ),
+        "resnext101_32x8d": ({**_DEEP, "depths": _101, "groups": 32, "base_width": 8}, _OLD),
+        "resnext101_64x4d": (
+            {**_DEEP, "depths": _101, "groups": 64, "base_width": 4},
+            {**_RSB, "tag": "c1_in1k"},
+        ),
+        "wide_resnet50_2": ({**_DEEP, "depths": _50, "base_width": 128}, {"tag": "racm_in1k"}),
+        "wide_resnet101_2": ({**_DEEP, "depths": _101, "base_width": 128}, _OLD),
+    },
+)

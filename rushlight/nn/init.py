@@ -107,6 +107,8 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    if tensor.is_meta:  # no values, so nothing to draw
+        return tensor
     with rushlight.no_grad():
         if cumulative((b - mean) / std) - cumulative((a - mean) / std) > 0.3:
             return tensor.copy_(_redrawn_normal(tensor, mean, std, a, b, generator))

@@ -175,29 +175,23 @@ def phases(size: int, kernel: int, stride: int, before: int, dilation: int) -> t
     """
     step = stride // gcd(stride, dilation)
     jump = dilation * step // stride
-    runs: list[Phase] = []
-    for residue in range(min(stride, size)):
-        place = residue + before
-        first = next(
-            (t for t in range(min(step, kernel)) if (place - dilation * t) % stride == 0), None
-        )
-        if first is None:
-            found = Phase(1, 0, 0, step, 0, jump)
-        else:
-            found = Phase(
-                1,
-                first,
-                len(range(first, kernel, step)),
-                step,
-                (place - dilation * first) // stride,
-                jump,
-            )
-        if runs and found == runs[-1]._replace(
-            residues=1, first=runs[-1].first + runs[-1].residues * (found.taps > 0)
-        ):
-            runs[-1] = runs[-1]._replace(residues=runs[-1].residues + 1)
+    first_taps = {(dilation * t - before) % stride: t for t in range(min(step, kernel))}
+    limit, runs = min(stride, size), list[Phase]()
+    following = 0
+    for residue in sorted(r for r in first_taps if r < limit):
+        if residue > following:  # however many residues lie between
+            runs.append(Phase(residue - following, 0, 0, step, 0, jump))
+        following, first = residue + 1, first_taps[residue]
+        taps = len(range(first, kernel, step))
+        origin = (residue + before - dilation * first) // stride
+        found = Phase(1, first, taps, step, origin, jump)
+        last = runs[-1] if runs and runs[-1].taps else None
+        if last and found == last._replace(residues=1, first=last.first + last.residues):
+            runs[-1] = last._replace(residues=last.residues + 1)
         else:
             runs.append(found)
+    if following < limit:
+        runs.append(Phase(limit - following, 0, 0, step, 0, jump))
     return tuple(runs)
 
 

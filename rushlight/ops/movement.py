@@ -40,7 +40,7 @@ def _(g, dims):  # type: ignore[no-untyped-def]
 
 
 @op("torch Tensor", strides=strides_as_suggested)
-def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
+def roll(input: Value, shifts: tuple | int, dims: tuple | int | None = ()) -> Value:
     """Elements shifted along dimensions, those that leave at the end coming in at the front.
     Follows `torch.roll`.
 
@@ -52,7 +52,7 @@ def roll(input: Value, shifts: tuple | int, dims: tuple | int = ()) -> Value:
     tensor([3, 1, 2])
     """
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    axes = (dims,) if isinstance(dims, int) else tuple(dims)
+    axes = (dims,) if isinstance(dims, int) else tuple(dims or ())
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not axes and len(shifts) == 1:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.layout import Layout
+from ..base.names import OTHER_NAMES
 from ..graph.node import Node, ordered
 
 STATIC, VALUE, SCALAR, VALUES = range(4)
@@ -152,19 +153,7 @@ class Op:
             )
         bound = list(args) + list(self.defaults[len(args) :])
         for name, value in kwargs.items():
-            place = self._by_name.get(
-                name,
-                self._by_name.get(
-                    {
-                        "dim": "axis",
-                        "axis": "dim",
-                        "self": "input",
-                        "x1": "input",
-                        "x2": "other",
-                        "x": "input",
-                    }.get(name, name)
-                ),
-            )
+            place = self._by_name.get(name, self._by_name.get(OTHER_NAMES.get(name, name)))
             if place is None:
                 raise TypeError(f"{self.__name__}() got an unexpected keyword argument '{name}'")
             if place < len(args):
@@ -261,6 +250,7 @@ def can_fail(node: Node) -> bool:
 class Signature:
     """An op met with particular layouts and static arguments: its expansion into nodes, done once.
 
+    `arguments` are the call's, with layouts for tensors and types for Python numbers;
     `inputs` and `scalars` are the placeholders of the tensors and Python numbers, in the order they
     are recorded; `inside` is everything else that the outputs are made of, operands first;
     `differentiable` the numbers of the outputs that have a gradient; `fallible` whether computing
@@ -268,6 +258,7 @@ class Signature:
     """
 
     __slots__ = (
+        "arguments",
         "arity",
         "bytes",
         "count",
@@ -288,8 +279,10 @@ class Signature:
         scalars: list[Node],
         outputs: tuple[Node, ...],
         layouts: tuple[Layout, ...],
+        arguments: tuple[Any, ...] = (),
     ) -> None:
         self.op = row
+        self.arguments = arguments
         self.inputs = inputs
         self.scalars = scalars
         self.outputs = outputs

@@ -26,6 +26,9 @@ from ..graph.build import scalar
 from ..graph.node import Node
 from .registry import VALUE, VALUES, Op, Signature
 
+# Beyond this the bytes of a tensor cannot be counted in 64 bits.
+MOST_ELEMENTS = 2**60
+
 
 def make_signature(row: Op, args: tuple) -> Signature:
     """`args`: the call's arguments with a Layout for each tensor and a type object for each runtime
@@ -60,13 +63,19 @@ def make_signature(row: Op, args: tuple) -> Signature:
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         raise explained(error, row, args) from None
     outputs = made if isinstance(made, tuple) else (made,)
+    for out in outputs:
+        if out.numel >= MOST_ELEMENTS:
+            raise RuntimeError(
+                f"{row.__name__}(): Storage size calculation overflowed with "
+                f"sizes={list(out.shape)}"
+            )
     results = tuple(
         output_layout(row, out, stride_rule(row, k, bound), layouts, where)
         for k, out in enumerate(outputs)
     )
     if any(layout.batch for layout in layouts):
         inputs, outputs, results = _of_batch(inputs, layouts, outputs, results)
-    return Signature(row, inputs, scalars, outputs, results)
+    return Signature(row, inputs, scalars, outputs, results, args)
 
 
 def _of_batch(

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..base.dtype import dtype
 from ..base.layout import Layout, contiguous_strides, ordered_strides
+from ..base.settings import SETTINGS
 from ..graph.node import Node, ordered
 from ..kernel.contraction import Contraction
 from ..kernel.ir import Kernel, Load
@@ -127,11 +128,12 @@ class Planner:
     def adopt_leaves(self) -> None:
         """A slot for every window on a leaf; windows of one leaf and dtype share a buffer."""
         reach: dict[tuple[int, str], int] = {}
+        least = 0 if SETTINGS.bounds else 1  # what is empty may not be touched
         windows = [node for node in self.nodes if node.op == "input"]
         for node in windows:
             place, layout = node.attributes
             key = (place, layout.dtype.name)
-            reach[key] = max(reach.get(key, 1), layout.reach())
+            reach[key] = max(reach.get(key, least), layout.reach())
         for node in windows:
             position, layout = node.attributes
             key = (position, layout.dtype.name)

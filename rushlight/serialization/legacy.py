@@ -86,7 +86,12 @@ def _find(
     if type(reference) is not tuple or len(reference) != 6 or reference[0] != "storage":
         raise ValueError("unknown reference: not one to a storage")
     _, kind, key, location, numel, view = reference
-    if not isinstance(kind, StorageKind) or type(key) is not str or type(numel) is not int or view is not None:
+    if (
+        not isinstance(kind, StorageKind)
+        or type(key) is not str
+        or type(numel) is not int
+        or view is not None
+    ):
         raise ValueError("unknown reference to a storage")
     check_location(location)
     nbytes = numel * (dtype_of(kind.dtype).itemsize if kind.dtype else 1)

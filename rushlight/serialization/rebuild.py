@@ -26,6 +26,14 @@ class Constructor(NamedTuple):
     call: Callable[..., Any]
 
 
+class Buildable:
+    """An object of ours that a pickle may give a state; `build` checks it."""
+
+    def build(self, state: Any) -> None:
+        """Take the state. Errors: TypeError or ValueError where it is not what was expected."""
+        raise NotImplementedError
+
+
 class StorageKind(NamedTuple):
     """A storage class of torch; `dtype` is None for untyped bytes."""
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import struct
 from argparse import Namespace
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .rebuild import GLOBALS, Constructor, StorageKind, StorageView, build, check_key
+from .rebuild import GLOBALS, Buildable, Constructor, StorageKind, StorageView, build, check_key
 from .trusted import TRUSTED, Trusted, is_trusted_object, set_state
 
 # More than any real checkpoint needs; a pickle of a few bytes must not take all the memory, nor one
@@ -52,12 +52,23 @@ class Interpreter:
     Errors: ValueError, TypeError, KeyError, IndexError or struct.error for whatever is wrong.
     """
 
-    def __init__(self, data: Any, find_storage: Callable[[Any], Any], position: int = 0) -> None:
+    def __init__(
+        self,
+        data: Any,
+        find_storage: Callable[[Any], Any],
+        position: int = 0,
+        names: Mapping[tuple[str, str], Any] = GLOBALS,
+        binary: bool = False,
+    ) -> None:
+        """`names` is what the pickle may refer to; with `binary` the strings of Python 2 are
+        bytes.
+        """
         if len(data) - position > MAX_BYTES:
             raise ValueError(f"a pickle of {len(data) - position} bytes is longer than {MAX_BYTES}")
         self.data = memoryview(data)
         self.end = position
         self.find_storage = find_storage
+        self.names, self.binary = names, binary
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -185,6 +196,10 @@ def _push_text(layout: str, machine: Interpreter) -> None:
     machine.push(str(machine.take(machine.unpack(layout)), "utf-8", "surrogatepass"))
 
 
+def _push_old_text(layout: str, machine: Interpreter) -> None:
+    (_push_bytes if machine.binary else _push_text)(layout, machine)
+
+
 def _push_bytes(layout: str, machine: Interpreter) -> None:
     machine.push(bytes(machine.take(machine.unpack(layout))))
 
@@ -218,7 +233,8 @@ _FAMILIES: list[tuple[Callable[[Any, Interpreter], None], dict[bytes, Any]]] = [
     (_push_constant, {b"N": None, b"\x88": True, b"\x89": False, b")": (), b"(": _MARK}),
     (_push_empty, {b"]": list, b"}": dict, b"\x8f": set}),
     (_push_number, {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}),
-    (_push_text, {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q", b"U": "<B", b"T": "<i"}),
+    (_push_text, {b"X": "<I", b"\x8c": "<B", b"\x8d": "<Q"}),
+    (_push_old_text, {b"U": "<B", b"T": "<i"}),
     (_push_bytes, {b"B": "<I", b"C": "<B", b"\x8e": "<Q"}),
     (_push_long, {b"\x8a": "<B", b"\x8b": "<i"}),
     (_push_tuple, {b"\x85": 1, b"\x86": 2, b"\x87": 3}),
@@ -312,14 +328,14 @@ def _find(machine: Interpreter, module: str, name: str) -> None:
     if (module, name) in TRUSTED:
         machine.push(TRUSTED[module, name])
         return
-    if (module, name) not in GLOBALS:
+    if (module, name) not in machine.names:
         raise ValueError(
             f"it refers to {module}.{name}, which is not allowed: only tensors, plain containers "
             "and numbers are loaded, and nothing in a file is ever executed (of a whole module, "
             "save the state_dict() and load that; rushlight.serialization.add_safe_globals vouches "
             "for a class)"
         )
-    machine.push(GLOBALS[module, name])
+    machine.push(machine.names[module, name])
 
 
 @_opcode(b"c")
@@ -361,8 +377,11 @@ def _call(machine: Interpreter) -> None:
 @_opcode(b"b")
 def _build(machine: Interpreter) -> None:
     state = machine.pop()
-    if is_trusted_object(machine.stack[-1]):
-        set_state(machine.stack[-1], state)
+    target = machine.stack[-1]
+    if is_trusted_object(target):
+        set_state(target, state)
+    elif isinstance(target, Buildable):
+        target.build(state)
     else:
         build(machine.stack[-1], state)
 

@@ -136,7 +136,8 @@ def record(signature: Signature, tensors: list[Tensor], scalars: list) -> Any:
                 result.append(make_tensor(storage, layout))
             result = tuple(result)
         trace.bytes += signature.bytes
-        if shared or SETTINGS.eager or len(owners) > LIMIT_OUTPUTS or trace.bytes > LIMIT_BYTES:
+        full = len(owners) > LIMIT_OUTPUTS or trace.bytes > LIMIT_BYTES
+        if (shared or SETTINGS.eager or full) and not trace.held:
             flush()
     return result
 

@@ -70,9 +70,7 @@ def lend(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device
     CPU, and for a dtype that NumPy lacks.
     """
     if self.requires_grad:
-        raise BufferError(
-            "Can't export tensors that require gradient, use tensor.detach()"
-        )
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self._layout.device.type != "cpu" or dl_device not in (None, CPU):
         raise BufferError("a tensor is lent on the CPU only")
     plain = self.clone() if copy else self
@@ -141,4 +139,3 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if narrow:
         result = view_dtype(result, dtypes.bfloat16)
     return result.clone() if copy else result
-

@@ -26,6 +26,7 @@ from . import (
     values,
     views,
 )
+from .refusal import refusing
 from .tensor import Tensor
 
 # Python's operators: dunder name -> (row, operands swapped)
@@ -138,8 +139,10 @@ def functions() -> dict[str, Callable]:
         found.update({f.__name__: f for f in module.FUNCTIONS})
         found.update(getattr(module, "ALIASES", {}))
     found["clone"] = methods.clone
-    found.update({n: outputs.with_out(found[n]) for n in outputs.MAKERS.split() if n in found})
-    return found
+    makers = outputs.MAKERS.split()
+    return {
+        name: (outputs.with_out if name in makers else refusing)(f) for name, f in found.items()
+    }
 
 
 def install() -> dict[str, Callable]:
@@ -147,10 +150,12 @@ def install() -> dict[str, Callable]:
     for name in catalog.METHODS:
         setattr(Tensor, name, lazy.Lazy(name))
     for function in (*views.METHODS, *composed_views.METHODS):
-        setattr(Tensor, function.__name__, function)
+        setattr(Tensor, function.__name__, lazy.offered(function))
     for table in (composed_views.ALIASES, values.METHODS, methods.METHODS, bits.METHODS):
         for name, method in table.items():
             setattr(Tensor, name, method)
+    for name in ("expand_as", "reshape_as", "type_as", "view_as"):  # their operand is a Tensor
+        setattr(Tensor, name, refusing(Tensor.__dict__[name]))
     for name in (
         "__getitem__",
         "__setitem__",

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from ..base.names import parameter_names
 from ..ops.registry import TABLE, Op
 from .casting import around
 from .catalog import METHODS, TORCH
 from .outputs import with_out
+from .refusal import refusing
 
 ROOT = __name__.split(".", 1)[0]
 
@@ -72,15 +74,15 @@ def method(name: str) -> Any:
         from .methods import inplace_of
 
         return inplace_of(place[8:])
-    return bound_row(load(place, of_class=True))
+    return offered(load(place, of_class=True))
 
 
-def bound_row(function: Any) -> Any:
+def offered(function: Any) -> Any:
     """A row or function as an attribute of a class (rows are objects, which Python does not bind by
     itself).
     """
     if not isinstance(function, Op):
-        return function
+        return refusing(function) if "dim" in parameter_names(function) else function
 
     def bound(self: Any, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)

@@ -59,6 +59,8 @@ def strides_in(shape: Sequence[int], wanted: memory_format) -> tuple[int, ...]:
         raise RuntimeError("unsupported memory format Preserve: there is no tensor to take it from")
     if wanted is contiguous_format:
         return contiguous_strides(shape)
+    if not isinstance(wanted, memory_format):
+        raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {wanted!r}")
     rank = 4 if wanted is channels_last else 5
     if len(shape) != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {wanted.name} format")
@@ -300,6 +302,11 @@ def inplace_of(name: str) -> Callable:
     """The in-place method of a row: `name_`."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"{name}_(): argument 'input' (position 1) must be Tensor, not "
+                f"{type(self).__name__}"
+            )
         check_writable(self)
         function, keeps = sources.get(name) or _source(name)
         if any(isinstance(a, Tensor) and a._storage is self._storage for a in args):
@@ -379,6 +386,11 @@ def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return legacy_tensor(Tensor, *args, dtype=self.dtype, device=device or self.device)
 
 
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in another one's dtype."""
+    return to(self, other.dtype)
+
+
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """This tensor, which is dense, or its values in another dtype."""
     return self if dtype is None else to(self, dtype)
@@ -410,7 +422,7 @@ METHODS: dict[str, Any] = {
     **{name: _conversion(name, t) for name, t in ALIASES.items()},
     "char": _conversion("char", dtypes.int8),
     "byte": _conversion("byte", dtypes.uint8),
-    "type_as": lambda self, other: to(self, other.dtype),
+    "type_as": type_as,
     "is_floating_point": lambda self: self.dtype.is_floating_point,
     "is_complex": lambda self: self.dtype.is_complex,
     "new": new,

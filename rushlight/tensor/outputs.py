@@ -8,17 +8,18 @@ the one of `out`, and nothing of it goes on the tape.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 from ..autograd.modes import MODE
 from ..base.dtype import TYPE_NAMES, uint8
+from ..base.names import parameter_names
 from ..base.promotion import can_cast
 from ..ops import core
 from ..ops.registry import Op
 from .casting import suspended
 from .inplace import check_overlap, check_writable, overwrite
 from .methods import resize_
+from .refusal import refusing
 from .tensor import Tensor
 
 # what is made without operands
@@ -133,22 +134,12 @@ def _deposit(target: Tensor, value: Tensor) -> None:
 
 
 def with_out(function: Any) -> Any:
-    """A public function that also takes `out`; rows, and what has a use of its own for that name,
+    """A public function that also takes `out` and refuses arguments of a wrong kind by name; rows
     as they are.
     """
-    code = getattr(function, "__code__", None)
-    if isinstance(function, Op) or code is None:
+    if isinstance(function, Op) or not hasattr(function, "__code__"):
         return function
-    if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-        return function
-
-    @wraps(function)
-    def accepting(*args: Any, **kwargs: Any) -> Any:
-        if "out" in kwargs:
-            return call_into(function, args, kwargs)
-        return function(*args, **kwargs)
-
-    return accepting
+    return refusing(function, None if "out" in parameter_names(function) else call_into)
 
 
 Op.into = staticmethod(call_into)  # type: ignore[assignment]

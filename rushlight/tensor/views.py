@@ -29,6 +29,9 @@ from ..ops import core
 from .inplace import refuse_piece
 from .tensor import Tensor, make_tensor
 
+# A size that a tensor spells out has no more entries than this.
+MOST_DIMENSIONS = 64
+
 
 class ViewGradFn(GradFn):
     """The tape entry of a view: `inverse` maps the gradient back to the shape that was looked
@@ -212,6 +215,8 @@ def _with(
 def sizes(args: tuple) -> tuple[int, ...]:
     """A shape given as several ints or as one sequence of them."""
     if len(args) == 1 and not isinstance(args[0], int) and hasattr(args[0], "__iter__"):
+        if isinstance(args[0], Tensor) and args[0].numel() > MOST_DIMENSIONS:
+            raise TypeError(f"a size must be a tuple of ints, not a tensor of {args[0].shape}")
         args = tuple(args[0])
     return tuple(a if a.__class__ is int else as_index(a) for a in args)
 

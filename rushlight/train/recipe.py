@@ -153,7 +153,13 @@ def build_model(
         if option in reserved:
             raise RunError(f"model.options.{option}: follows from the data and cannot be set")
     try:
-        return models.create_model(name, classes, shape.channels, **options, **extra)
+        return models.create_model(
+            name,
+            num_classes=classes,
+            in_chans=shape.channels,
+            **options,
+            **extra,  # type: ignore[arg-type]
+        )
     except (TypeError, ValueError) as error:
         raise RunError(f"model.options: {error}") from None
 

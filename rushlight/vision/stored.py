@@ -8,9 +8,7 @@ executed. The files are not fetched: what is missing is named, with the folder t
 from __future__ import annotations
 
 import gzip
-import io
 import math
-import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,8 @@ from PIL import Image
 
 import rushlight
 from rushlight import Tensor
+from rushlight.serialization.rebuild import Buildable, Constructor
+from rushlight.serialization.unpickler import Interpreter
 from rushlight.utils.data import Dataset
 
 __all__ = ["CIFAR10", "CIFAR100", "KMNIST", "MNIST", "QMNIST", "FashionMNIST", "read_idx"]
@@ -186,23 +186,66 @@ class QMNIST(MNIST):
         return stored[:, 0]
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads CIFAR's pickles: dictionaries of bytes, numbers and NumPy arrays, nothing else."""
+class _Kind(Buildable):
+    """The dtype of an array in a pickle: bytes only."""
 
-    _allowed: ClassVar[dict[tuple[str, str], Any]] = {
-        ("numpy", "ndarray"): numpy.ndarray,
-        ("numpy", "dtype"): numpy.dtype,
-        ("_codecs", "encode"): lambda text, how: text.encode(how),
-        **{
-            (place, "_reconstruct"): lambda kind, shape, code: numpy.ndarray(shape, dtype=code)
-            for place in ("numpy.core.multiarray", "numpy._core.multiarray")
-        },
-    }
+    def __init__(self, code: Any, *rest: Any) -> None:
+        if code not in (b"u1", "u1", b"|u1", "|u1"):
+            raise ValueError("its arrays do not hold bytes")
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
-            raise ValueError(f"it refers to {module}.{name}, which no CIFAR file does")
-        return self._allowed[module, name]
+    def build(self, state: Any) -> None:
+        """The rest says nothing new about bytes."""
+
+
+class _Array(Buildable):
+    """An array in a pickle: made empty, then told its shape and bytes."""
+
+    def __init__(self, *ignored: Any) -> None:
+        self.array = numpy.empty(0, "u1")
+
+    def build(self, state: Any) -> None:
+        """(version, shape, dtype, whether in Fortran's order, bytes)."""
+        _, shape, kind, fortran, content = state
+        sizes = type(shape) is tuple and all(type(n) is int and 0 <= n < 2**40 for n in shape)
+        if not sizes or type(kind) is not _Kind or fortran not in (False, 0):
+            raise ValueError("an array of another kind")
+        if type(content) is not bytes or math.prod(shape) != len(content):
+            raise ValueError(f"an array of shape {shape} does not have as many bytes")
+        self.array = numpy.frombuffer(content, "u1").reshape(shape)
+
+
+def _encoded(text: Any, how: Any) -> bytes:
+    if type(text) is not str or how not in ("latin1", b"latin1"):
+        raise ValueError("bytes are written as latin1 text")
+    return text.encode("latin1")
+
+
+# All that the pickles of CIFAR refer to, whichever NumPy wrote them.
+_CIFAR_NAMES = {
+    ("numpy", "ndarray"): Constructor(_Array),
+    ("numpy", "dtype"): Constructor(_Kind),
+    ("_codecs", "encode"): Constructor(_encoded),
+    **{
+        (place, "_reconstruct"): Constructor(_Array)
+        for place in ("numpy.core.multiarray", "numpy._core.multiarray")
+    },
+}
+
+
+def _read_arrays(content: bytes) -> Any:
+    """A pickle of bytes, numbers and arrays; nothing in it is executed."""
+
+    def no_storage(reference: Any) -> Any:
+        raise ValueError("it refers to storages, which no CIFAR file does")
+
+    return Interpreter(content, no_storage, names=_CIFAR_NAMES, binary=True).run()
+
+
+def _rows(value: Any) -> numpy.ndarray:
+    """The array that an entry of a batch holds."""
+    if type(value) is not _Array:
+        raise ValueError("the batch has no array of images")
+    return value.array
 
 
 class CIFAR10(_Stored):
@@ -222,7 +265,7 @@ class CIFAR10(_Stored):
     def _load(self, name: str) -> dict[bytes, Any]:
         path = self._found(Path(self.root, self.base_folder), name)
         try:
-            loaded = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+            loaded = _read_arrays(path.read_bytes())
         except Exception as error:
             raise ValueError(f"{path}: not a batch of CIFAR: {error}") from error
         if not isinstance(loaded, dict):
@@ -233,7 +276,7 @@ class CIFAR10(_Stored):
         images, self.targets = [], []
         for name in self._parts[self.train]:
             batch = self._load(name)
-            rows = numpy.asarray(batch[b"data"], dtype="u1")
+            rows = _rows(batch[b"data"])
             if rows.ndim != 2 or rows.shape[1] != 3072 or len(batch[self._labels]) != len(rows):
                 raise ValueError(
                     f"{self.base_folder}/{name}: expected rows of 3072 bytes and as many labels, "

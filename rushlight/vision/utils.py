@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy
+
 import rushlight
 from rushlight import Tensor
 
-__all__ = ["make_grid", "save_image"]
+__all__ = ["draw_bounding_boxes", "make_grid", "save_image"]
 
 
 def make_grid(
@@ -108,3 +110,65 @@ def save_image(
     grid = make_grid(tensor, nrow, padding, normalize, value_range, scale_each, pad_value)
     pixels = grid.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(rushlight.uint8)
     Image.fromarray(pixels.numpy()).save(fp, format=format)
+
+
+Colour = str | tuple[int, int, int]
+
+
+def draw_bounding_boxes(
+    image: Tensor,
+    boxes: Tensor,
+    labels: list[str | None] | None = None,
+    colors: list[Colour] | Colour | None = None,
+    fill: bool | None = False,
+    width: int = 1,
+    font: str | None = None,
+    font_size: int | None = None,
+) -> Tensor:
+    """A copy of an image with boxes drawn on it.
+
+    `image` is (1 or 3, H, W), uint8 or floating in [0, 1]; `boxes` (N, 4) as corners; `colors` one
+    for all or one for each. The result is (3, H, W) of the image's dtype.
+    Errors: TypeError for what is no tensor, ValueError for other shapes, dtypes or counts.
+
+    >>> import rushlight as rl
+    >>> image = rl.zeros(3, 8, 8, dtype=rl.uint8)
+    >>> box = rl.tensor([[1.0, 1, 5, 5]])
+    >>> rl.vision.utils.draw_bounding_boxes(image, box, colors="red")[0, 1, 1].item()
+    255
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    if not isinstance(image, Tensor):
+        raise TypeError(f"Tensor expected, got {type(image)}")
+    floating = image.is_floating_point()
+    if not floating and image.dtype != rushlight.uint8:
+        raise ValueError(f"The image dtype must be uint8 or float, got {image.dtype}")
+    if image.dim() != 3 or image.shape[0] not in (1, 3):
+        raise ValueError(f"expected an image (1 or 3, H, W), got {tuple(image.shape)}")
+    corners = boxes.tolist()
+    if any(x1 > x2 or y1 > y2 for x1, y1, x2, y2 in corners):
+        raise ValueError("Boxes need to be in (xmin, ymin, xmax, ymax) format, from low to high")
+    names = labels if labels is not None else [None] * len(corners)
+    shades = colors if isinstance(colors, list) else [colors or "white"] * len(corners)
+    if len(names) != len(corners) or len(shades) < len(corners):
+        raise ValueError(
+            f"There are {len(corners)} boxes, {len(names)} labels and {len(shades)} colors"
+        )
+    bytes_ = image.mul(255).round().clamp(0, 255).to(rushlight.uint8) if floating else image
+    canvas = Image.fromarray(bytes_.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy().copy())
+    draw = ImageDraw.Draw(canvas, "RGBA" if fill else None)
+    letters = ImageFont.truetype(font, font_size or 10) if font else ImageFont.load_default()
+    for box, name, shade in zip(corners, names, shades):
+        inside = (*_rgb(shade), 100) if fill else None
+        draw.rectangle(box, outline=shade, fill=inside, width=width)
+        if name is not None:
+            draw.text((box[0] + width + 1, box[1] + width + 1), name, fill=shade, font=letters)
+    made = rushlight.tensor(numpy.asarray(canvas)).permute(2, 0, 1)
+    return made.to(image.dtype) / 255 if floating else made
+
+
+def _rgb(colour: Colour) -> tuple[int, ...]:
+    from PIL import ImageColor
+
+    return ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else tuple(colour)

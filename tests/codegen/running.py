@@ -13,6 +13,7 @@ from rushlight.codegen.compiler import compile_module
 from rushlight.codegen.isa import AVX512, Isa
 from rushlight.codegen.loops import emit
 from rushlight.kernel.convert import from_storage
+from rushlight.kernel.generic import generalize
 from rushlight.kernel.interpret import interpret
 from rushlight.kernel.ir import Kernel, Loop
 from rushlight.kernel.printer import text
@@ -37,17 +38,20 @@ def run(
     scalars: Sequence[float | int] = (),
     isa: Isa = AVX512,
     cuts: Sequence[int] = (),
+    generic: bool = False,
 ) -> int:
     """Run compiled code on the buffers, in place, in one call or cut into several.
 
-    Returns the status word.
+    `generic`: the code of the kernel's skeleton. Returns the status word.
     """
-    address = compile_module(emit(kernel, isa), [kernel.name])[kernel.name]
+    written, numbers = generalize(kernel) if generic else (kernel, ())
+    address = compile_module(emit(written, isa), [kernel.name])[kernel.name]
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(address)
     guarded = [np.full(b.size + 2 * GUARD, 0x5A, b.dtype) for b in buffers]
     for wide, buffer in zip(guarded, buffers, strict=True):
         wide[GUARD : GUARD + buffer.size] = buffer
-    pointers = np.array([g[GUARD:].ctypes.data for g in guarded] or [0], np.int64)
+    table = np.array(numbers, np.int64)
+    pointers = np.array([g[GUARD:].ctypes.data for g in guarded] + [table.ctypes.data], np.int64)
     slots = np.zeros(len(scalars) + 1, np.int64)
     for i, value in enumerate(scalars):
         slots[i] = np.float64(value).view(np.int64) if kernel.scalars[i] == "float64" else value
@@ -85,12 +89,13 @@ def check(
     scalars: Sequence[float | int] = (),
     isa: Isa = AVX512,
     cuts: Sequence[int] = (),
+    generic: bool = False,
 ) -> None:
     """Compiled code and the interpreter leave the same bits in every buffer and the same status."""
     verify(kernel)
     expected, got = fresh(kernel, inputs), fresh(kernel, inputs)
     status = interpret(kernel, expected, scalars)
-    assert run(kernel, got, scalars, isa, cuts) == status, text(kernel)
+    assert run(kernel, got, scalars, isa, cuts, generic) == status, text(kernel)
     for parameter, a, b in zip(kernel.parameters, expected, got, strict=True):
         equal = same_bits(a, b, parameter.dtype)
         wrong = np.flatnonzero(~equal)[:5]

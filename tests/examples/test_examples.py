@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# program -> (arguments for every run, arguments for the nightly run)
+# program -> (arguments for a quick run, arguments for a long one)
 PROGRAMS: dict[str, tuple[str, str]] = {
     "char_gpt": (
         "--steps 30 --batch 8 --context 24 --width 32 --heads 2 --layers 2 --write 10 --lr 3e-3",
@@ -36,6 +36,8 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     ),
     "gcn": ("--steps 60 --nodes 80", "--steps 200"),
 }
+# the quickest are compared in every run, all of them every night
+QUICK = ("char_gpt", "gcn", "mnist_conv")
 # what falls as the program learns, where that is not its loss
 FALLING = {"policy_gradient": "episode"}
 _LINE = re.compile(r"^step \d+ (.*)$", re.MULTILINE)
@@ -95,7 +97,10 @@ def compare(name: str, arguments: str, folder: Path) -> None:
         np.testing.assert_allclose(made[key], expected[key], rtol=1e-2, atol=2e-3, err_msg=key)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.nightly) for n in PROGRAMS],
+)
 def test_same_curve_and_weights(name: str, tmp_path: Path) -> None:
     compare(name, PROGRAMS[name][0], tmp_path)
 

@@ -2,7 +2,9 @@
 
 In, by standard input, one JSON object a line: `{"families": true}` asks for the smallest variant of
 every family; `{"model": name, "keep": path, ...}` asks for one model's outputs in eval mode and
-gradients in train mode, kept as NumPy arrays in `path`, computed in `dtype` (float32 by rule). Out, one JSON line for each: what was
+gradients in train mode, kept as NumPy arrays in `path`, computed in `dtype` (float32 by rule), with
+`zoo` of `rushlight.models` instead of timm; `{"describe": [name, ...]}` for the names, shapes and
+facts of models. Out, one JSON line for each: what was
 found, or `{"error": ...}`. Run as `timm_worker.py torch` or `timm_worker.py rushlight`.
 
 Invariant: weights, inputs and the weights of the loss are drawn by NumPy from names and shapes
@@ -36,6 +38,7 @@ SIZES: tuple[tuple[int, dict[str, Any]], ...] = (
     (128, {}),
     (128, {"img_size": 128}),
     (224, {}),
+    (256, {}),
 )
 
 
@@ -138,17 +141,39 @@ def leaves(result: Any) -> list[Any]:
     return [result]
 
 
-def build(torch: Any, name: str, image: int | None, options: dict[str, Any]) -> tuple[Any, ...]:
+def creator(zoo: bool) -> Any:
+    """`create_model` of timm or of rushlight."""
+    if zoo:
+        from rushlight import models
+
+        return models.create_model
+    import timm
+
+    return timm.create_model
+
+
+def describe(torch: Any, names: list[str], zoo: bool) -> dict[str, Any]:
+    """name -> [names and shapes of its state, its default_cfg]."""
+    found = {}
+    for name in names:
+        with torch.device("meta"):
+            model = creator(zoo)(name)
+        state = {key: list(value.shape) for key, value in model.state_dict().items()}
+        found[name] = [state, dict(model.default_cfg)]
+    return found
+
+
+def build(
+    torch: Any, name: str, image: int | None, options: dict[str, Any], zoo: bool
+) -> tuple[Any, ...]:
     """The model, its input, its size and its options; without a size, the first of SIZES that the
     model takes.
     """
-    import timm
-
     sizes = ((image, options),) if image else SIZES
     for size, extra in sizes:
         torch.manual_seed(0)
         try:
-            model = timm.create_model(name, num_classes=CLASSES, **extra).eval()
+            model = creator(zoo)(name, num_classes=CLASSES, **extra).eval()
             x = torch.from_numpy(
                 generator("input").normal(0, 1, (BATCH, 3, size, size)).astype(np.float32)
             )
@@ -165,8 +190,9 @@ def build(torch: Any, name: str, image: int | None, options: dict[str, Any]) -> 
 def measure(torch: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Run one model in eval mode and in train mode; keep outputs and gradients."""
     begin = time.perf_counter()
+    zoo = request.get("zoo", False)
     model, x, image, options = build(
-        torch, request["model"], request.get("image"), request.get("options", {})
+        torch, request["model"], request.get("image"), request.get("options", {}), zoo
     )
     state = fill(torch, model)
     dtype = getattr(torch, request.get("dtype", "float32"))
@@ -208,6 +234,12 @@ def main(framework: str) -> None:
         try:
             if request.get("families"):
                 answer: dict[str, Any] = {"families": families(torch)}
+            elif request.get("modules"):
+                import timm
+
+                answer = {"modules": [m for m in timm.list_modules() if timm.list_models(module=m)]}
+            elif names := request.get("describe"):
+                answer = describe(torch, names, request.get("zoo", False))
             else:
                 answer = measure(torch, request)
         except Exception as error:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import rushlight
+from rushlight.tensor import catalog, install
 
 HOMES = {
     "torch": rushlight,
@@ -30,33 +31,144 @@ HOMES = {
 # These change the process, or have a meaning outside of it: files, devices, other processes.
 LEFT_OUT = """_assert_async save load compile fork wait seed from_file share_memory_ pin_memory
     import_ir_module set_num_threads set_num_interop_threads register_hook map_ map2_ apply_
-    backward retain_grad""".split()  # noqa: SIM905 - a table of names
+    backward retain_grad pow_fixed pow_fixed_""".split()  # noqa: SIM905 - a table of names
 
-TENSORS = """
-    a(0) a(3,0,2) a() a(1) a(2,3) a(3,2).t() a(2,3,4,5) a(1,2,3,4,5,6) a(1).expand(3,4)
-    a(4).as_strided((3,3),(0,1)) a(3,4,dtype='int64') a(3,4,dtype='bool') a(3,4,dtype='uint8')
-    a(3,4,dtype='complex64') a(3,4,dtype='float16') a(3,4,dtype='bfloat16') a(3,4,dtype='float64')
-    torch.full((3,4),nan) torch.full((3,4),inf) torch.tensor([-9,9,0]) torch.tensor([2**62,-2**63])
-    torch.tensor([0,1,2**31]) torch.tensor([0,-1]) torch.empty(3,4,device='meta')
-    a(3,4,requires_grad=True) a(1).expand(2**31)
-""".split()
-NUMBERS = """
-    0 1 -1 -7 65 2**31-1 2**31 2**62 2**63-1 2**63 -2**63 2**64 -2**70 1.5 nan inf -inf 1e308 1j True
-""".split()
-SIZES = """
-    () (0,) (-1,) (-2,3) (0,2**63-1) (2**31,) (2**31,2**31) (2**63-1,) (2**62,4) (2**63,) (-1,-1)
-    (1,)*70 (1.5,) ('a',) (None,) (True,) [1,[2]] (1,2,3,4,5,6,7) (nan,) range(3)
-""".split()
-OTHERS = """
-    None 'a' 'ab,bc->ac' '' b'x' object() [] {} [[1,2],[3]] [a(2),a(3)] [a(2,3),None] (a(2),)
-    [a(2,2),a(2,2,dtype='int64')] torch.int64 torch.float16 torch.complex64 torch.device('meta')
-    'cuda' 'cpu' deep(50) deep(2000) lambda*x:x ... slice(None) slice(9,-9,-1) int type np.zeros(3)
-    np.float32(2) torch.strided torch.Generator() 'sum' 'none' 'reflect' 'nearest' 'fro' 'nuc'
-""".split()
-EQUATIONS = """
-    '->' ',' 'ij' 'ii->i' 'ij,jk' '...' 'i...->...' 'ij->ik' 'ij->ii' 'i.j' '....' 'ij->->' 'é'
-    'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ' 'ij,,jk' '1' 'i j , j k -> i k' '-'
-""".split()
+TENSORS = [
+    "a(0)",
+    "a(3,0,2)",
+    "a()",
+    "a(1)",
+    "a(2,3)",
+    "a(3,2).t()",
+    "a(2,3,4,5)",
+    "a(1,2,3,4,5,6)",
+    "a(1).expand(3,4)",
+    "a(4).as_strided((3,3),(0,1))",
+    "a(3,4,dtype='int64')",
+    "a(3,4,dtype='bool')",
+    "a(3,4,dtype='uint8')",
+    "a(3,4,dtype='complex64')",
+    "a(3,4,dtype='float16')",
+    "a(3,4,dtype='bfloat16')",
+    "a(3,4,dtype='float64')",
+    "torch.full((3,4),nan)",
+    "torch.full((3,4),inf)",
+    "torch.tensor([-9,9,0])",
+    "torch.tensor([2**62,-2**63])",
+    "torch.tensor([0,1,2**31])",
+    "torch.tensor([0,-1])",
+    "torch.empty(3,4,device='meta')",
+    "a(3,4,requires_grad=True)",
+]
+# Two billion elements of one number: as an operand only, for as a size it would be iterated.
+ENDLESS = ["a(1).expand(2**31)"]
+NUMBERS = [
+    "0",
+    "1",
+    "-1",
+    "-7",
+    "65",
+    "2**31-1",
+    "2**31",
+    "2**62",
+    "2**63-1",
+    "2**63",
+    "-2**63",
+    "2**64",
+    "-2**70",
+    "1.5",
+    "nan",
+    "inf",
+    "-inf",
+    "1e308",
+    "1j",
+    "True",
+]
+SIZES = [
+    "()",
+    "(0,)",
+    "(-1,)",
+    "(-2,3)",
+    "(0,2**63-1)",
+    "(2**31,)",
+    "(2**31,2**31)",
+    "(2**63-1,)",
+    "(2**62,4)",
+    "(2**63,)",
+    "(-1,-1)",
+    "(1,)*70",
+    "(1.5,)",
+    "('a',)",
+    "(None,)",
+    "(True,)",
+    "[1,[2]]",
+    "(1,2,3,4,5,6,7)",
+    "(nan,)",
+    "range(3)",
+]
+OTHERS = [
+    "None",
+    "'a'",
+    "'ab,bc->ac'",
+    "''",
+    "b'x'",
+    "object()",
+    "[]",
+    "{}",
+    "[[1,2],[3]]",
+    "[a(2),a(3)]",
+    "[a(2,3),None]",
+    "(a(2),)",
+    "[a(2,2),a(2,2,dtype='int64')]",
+    "torch.int64",
+    "torch.float16",
+    "torch.complex64",
+    "torch.device('meta')",
+    "'cuda'",
+    "'cpu'",
+    "deep(50)",
+    "deep(2000)",
+    "lambda*x:x",
+    "...",
+    "slice(None)",
+    "slice(9,-9,-1)",
+    "int",
+    "type",
+    "np.zeros(3)",
+    "np.float32(2)",
+    "torch.strided",
+    "torch.Generator()",
+    "'sum'",
+    "'none'",
+    "'reflect'",
+    "'nearest'",
+    "'fro'",
+    "'nuc'",
+]
+EQUATIONS = [
+    "'->'",
+    "','",
+    "'ij'",
+    "'ii->i'",
+    "'ij,jk'",
+    "'...'",
+    "'i...->...'",
+    "'ij->ik'",
+    "'ij->ii'",
+    "'i.j'",
+    "'....'",
+    "'ij->->'",
+    "'é'",
+    "'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'",
+    "'ij,,jk'",
+    "'1'",
+    "'\\t'",
+    "'-'",
+    "'>'",
+    "None",
+    "3",
+    "[0,1]",
+]
 # What a parameter of a name is given so that the call has a meaning, where no row says it.
 USUAL = {
     **dict.fromkeys(("dim", "dim0", "axis", "axis0", "start_dim", "n", "k", "diagonal"), "0"),
@@ -67,8 +179,15 @@ USUAL = {
     **dict.fromkeys(("tensors", "arrays"), "[a(3,4),a(3,4)]"),
     **dict.fromkeys(("index", "indices", "target"), "a(3,4,dtype='int64')"),
     **dict.fromkeys(("mask", "condition"), "a(3,4,dtype='bool')"),
-    **{"equation": "'ij->ji'", "stride": "(1,1)", "dtype": "torch.float32", "start": "0"},
-    **{"split_size_or_sections": "2", "padding": "1", "pad": "(1,1)", "repeats": "2", "step": "1"},
+    "equation": "'ij->ji'",
+    "stride": "(1,1)",
+    "dtype": "torch.float32",
+    "start": "0",
+    "split_size_or_sections": "2",
+    "padding": "1",
+    "pad": "(1,1)",
+    "repeats": "2",
+    "step": "1",
 }
 SURPRISES = TENSORS + NUMBERS + SIZES + OTHERS
 
@@ -100,12 +219,19 @@ class Call:
         return (*self.positional, *(text for _, text in self.named))
 
 
+def names(home: str, owner: Any) -> list[str]:
+    """What a namespace offers; of the top level the functions only, not its modules."""
+    if home == "torch":
+        return sorted({*catalog.TORCH, *install.functions()})
+    return sorted(getattr(owner, "__all__", dir(owner)))
+
+
 def targets() -> dict[str, Any]:
     """Every public function by the name a script would write."""
     found: dict[str, Any] = {}
     seen: set[int] = set()
     for home, owner in HOMES.items():
-        for name in dir(owner):
+        for name in names(home, owner):
             private = name.startswith(("_", "set_", "is_", "get_")) or name in LEFT_OUT
             function = None if private else getattr(owner, name, None)
             if not callable(function) or inspect.isclass(function) or id(function) in seen:
@@ -165,7 +291,8 @@ def _make(*shape: int, dtype: str = "float32", **limits: Any) -> np.ndarray:
 
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"a({','.join(map(str, value.shape))},dtype='{value.dtype}')"
+        sizes = "".join(f"{size}," for size in value.shape)
+        return f"a({sizes}dtype='{value.dtype}')"
     if isinstance(value, (list, tuple)):
         inner = "".join(_text(part) + "," for part in value)
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
@@ -178,9 +305,17 @@ def systematic(target: str, function: Any) -> Iterator[Call]:
     """Every argument of a usual call replaced by every value of the tables."""
     usual = usual_calls(target, function)[0]
     for place in range(len(usual.arguments)):
-        surprises = EQUATIONS if place == 0 and "einsum" in target else SURPRISES
-        for text in surprises:
+        for text in surprises(target, place):
             yield usual.changed(place, text)
+
+
+def surprises(target: str, place: int) -> list[str]:
+    """What may stand in a place: a method's own tensor is always one."""
+    if place == 0 and target.startswith("torch.Tensor."):
+        return [*TENSORS, *ENDLESS]
+    if place == 0:
+        return EQUATIONS if target == "torch.einsum" else [*SURPRISES, *ENDLESS]
+    return SURPRISES
 
 
 def sampled(seed: int, count: int) -> list[Call]:
@@ -197,8 +332,7 @@ def sampled(seed: int, count: int) -> list[Call]:
         for _ in range(chance.choice((1, 1, 2, 3))):
             if call.arguments:
                 place = chance.randrange(len(call.arguments))
-                pool = EQUATIONS if "einsum" in target and place == 0 else SURPRISES
-                call = call.changed(place, chance.choice(pool))
+                call = call.changed(place, chance.choice(surprises(target, place)))
         turn = chance.random()
         if turn < 0.05:
             call = replace(call, positional=call.positional[:-1])
@@ -206,3 +340,13 @@ def sampled(seed: int, count: int) -> list[Call]:
             call = replace(call, positional=(*call.positional, chance.choice(SURPRISES)))
         calls.append(call)
     return calls
+
+
+class Written(Call):
+    """A whole expression."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, ())
+
+    def __str__(self) -> str:
+        return self.target

@@ -151,8 +151,11 @@ INTEGER = b"\x8b" + struct.pack("<i", 4000) + b"\x7f" * 4000
         b"ctorch\nSize\n" + DOUBLED + b"\x85R",
         b"(" + INTEGER + b"q\x00" + b"h\x00" * 100_000 + b"tq\x01" + b"ctorch\nSize\n(h\x01tR"
         b"0" + TENSOR + b"(h\x01K\x00h\x01h\x01\x89NtR",
-        b"\x8f(" + b"".join(b"\x8a\x0a" + (n * ((1 << 61) - 1)).to_bytes(10, "little")
-                            for n in range(100_000)) + b"\x90",
+        b"\x8f("
+        + b"".join(
+            b"\x8a\x0a" + (n * ((1 << 61) - 1)).to_bytes(10, "little") for n in range(100_000)
+        )
+        + b"\x90",
         b"\x8b" + struct.pack("<i", 1 << 24) + bytes(1 << 24),
         b"N" * (1 << 23),
         b"}(" + b"(" + b"K\x01" * 100_000 + b"tq\x00" + b"N" + b"h\x00N" * 100_000 + b"u",

@@ -134,3 +134,59 @@ def test_torchvision_models() -> None:
     assert models.VGG16_Weights.verify("IMAGENET1K_V1") is models.VGG16_Weights.DEFAULT
     with pytest.raises(ValueError, match="IMAGENET1K_V1"):
         models.resnet18(weights="IMAGENET22K")
+
+
+def test_regions() -> None:
+    """On a plane, the mean of bilinear samples is the plane at the middle of the cell."""
+    y, x = rl.meshgrid(rl.arange(8.0), rl.arange(10.0), indexing="ij")
+    plane = (2 * x + 3 * y).reshape(1, 1, 8, 10).requires_grad_()
+    box = rl.tensor([[0.0, 1.0, 2.0, 7.0, 5.0]])
+    for ratio in (-1, 1, 3):
+        cells = ops.roi_align(plane, box, (1, 2), sampling_ratio=ratio)
+        rl.testing.assert_close(cells, rl.tensor([[[[2 * 2.5 + 10.5, 2 * 5.5 + 10.5]]]]))
+    half = ops.roi_align(plane, [box[:, 1:] * 2], 1, spatial_scale=0.5, aligned=True)
+    rl.testing.assert_close(half, rl.tensor([[[[2 * 3.5 + 3 * 3.0]]]]))
+    half.sum().backward()
+    assert plane.grad is not None
+    assert plane.grad.sum().item() == pytest.approx(1.0)
+    pooled = ops.roi_pool(plane.detach(), box, (2, 1))
+    assert pooled.flatten().tolist() == [2 * 7 + 3 * 3, 2 * 7 + 3 * 5]
+    assert ops.roi_pool(plane, [box[:0, 1:]], 2).shape == (0, 1, 2, 2)
+    with pytest.raises(ValueError, match=r"\(K, 5\)"):
+        ops.roi_align(plane, box[:, 1:], 1)
+
+
+def test_losses_of_detectors() -> None:
+    a, b = rl.tensor([[0.0, 0.0, 2.0, 2.0]]), rl.tensor([[1.0, 0.0, 3.0, 2.0]])
+    for name in ("generalized_box_iou", "distance_box_iou", "complete_box_iou"):
+        loss = getattr(ops, f"{name}_loss")(a, b)
+        rl.testing.assert_close(loss, 1 - getattr(ops, name)(a, b)[0], rtol=1e-4, atol=1e-5)
+    logits, targets = rl.tensor([0.0, 2.0]), rl.tensor([1.0, 0.0])
+    plain = rl.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    focal = ops.sigmoid_focal_loss(logits, targets, alpha=-1, gamma=0, reduction="mean")
+    rl.testing.assert_close(focal, plain)
+    with pytest.raises(ValueError, match="reduction"):
+        ops.sigmoid_focal_loss(logits, targets, reduction="max")
+
+
+def test_dropped_blocks() -> None:
+    rl.manual_seed(0)
+    x = rl.ones(4, 3, 12, 12)
+    dropped = ops.DropBlock2d(0.2, 3)(x)
+    share = (dropped == 0).float().mean().item()
+    assert 0.05 < share < 0.4
+    assert dropped.mean().item() == pytest.approx(1.0, abs=1e-3)
+    assert ops.DropBlock2d(0.2, 3).eval()(x) is x
+    assert ops.drop_block3d(rl.ones(1, 2, 6, 6, 6), 0.3, 3).shape == (1, 2, 6, 6, 6)
+    with pytest.raises(ValueError, match="4 dimensional"):
+        ops.drop_block2d(rl.ones(3, 4, 4), 0.1, 3)
+
+
+def test_hostile_batches_are_refused(tmp_path: Path) -> None:
+    """Pickles that name other things, or arrays larger than their bytes."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for content in (b"cos\nsystem\n(U\x04truetR.", b"]" * 1000 + b".", b"", b"\x80\x02}."):
+        (folder / "test_batch").write_bytes(content)
+        with pytest.raises((ValueError, KeyError)):
+            datasets.CIFAR10(str(tmp_path), train=False)
