@@ -216,7 +216,7 @@ class SwinTransformer(ImageModel):
         image_size: int = 224,
         window: int = 7,
         drop_rate: float = 0.0,
-        drop_path_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
     ) -> None:
         super().__init__()
         if image_size % 32:
