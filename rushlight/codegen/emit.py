@@ -186,12 +186,12 @@ def _minimum(a: Number, b: Number) -> Number:
 
 
 def _fmax(a: Number, b: Number) -> Number:
-    larger = (a > b).choose(a, b)
+    larger = (a >= b).choose(a, b)
     return b.is_nan().choose(a, larger) if is_float(a.dtype) else larger
 
 
 def _fmin(a: Number, b: Number) -> Number:
-    smaller = (a < b).choose(a, b)
+    smaller = (a <= b).choose(a, b)
     return b.is_nan().choose(a, smaller) if is_float(a.dtype) else smaller
 
 

@@ -150,11 +150,11 @@ def _minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _fmax(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where((a > b) | (b != b), a, b)
+    return np.where((a >= b) | (b != b), a, b)
 
 
 def _fmin(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where((a < b) | (b != b), a, b)
+    return np.where((a <= b) | (b != b), a, b)
 
 
 def _shift_left(a: np.ndarray, count: np.ndarray) -> np.ndarray:

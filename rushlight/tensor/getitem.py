@@ -130,12 +130,30 @@ def gathered_strides(
     among = len(shape) - len(rest)
     operands = [(*rest[:place], *(0,) * among, *rest[place:])]
     for p in positions:
-        lead = (0,) * (place + among - p.ndim)
-        own = [0 if n == 1 else st for n, st in zip(p.shape, p.strides)]
-        operands.append((*lead, *own, *(0,) * (len(rest) - place)))
+        lead, trail = place + among - p.ndim, len(rest) - place
+        sizes = (*(1,) * lead, *p.shape, *(1,) * trail)
+        # A dimension of length one takes part in the order only where the result's has length one.
+        operands.append(
+            tuple(
+                0 if size == 1 != full else st
+                for size, full, st in zip(sizes, shape, _spread(p, lead, trail))
+            )
+        )
     return elementwise_strides(
         tuple(shape), [layout_of(shape, strides, 0, x.dtype) for strides in operands]
     )
+
+
+def _spread(p: Layout, lead: int, trail: int) -> tuple[int, ...]:
+    """The strides of p seen with that many dimensions of length one before and after its own, each
+    of length one as far apart as what lies within it is long.
+    """
+    step = p.strides[-1] if p.ndim else 1
+    strides = [step] * trail
+    for size, stride in zip(reversed(p.shape), reversed(p.strides)):
+        strides.append(step if size == 1 else stride)
+        step = step if size == 1 else size * stride
+    return (*(step,) * lead, *reversed(strides))
 
 
 def merged(x: Tensor, advanced: tuple[Advanced, ...]) -> tuple[Tensor, tuple[Advanced, ...]]:

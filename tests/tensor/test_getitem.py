@@ -82,6 +82,8 @@ def test_strides_of_gathered_views() -> None:
     agree(lambda t: t.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)[[0, 1], :, [0, 1]])
     agree(lambda t: t.arange(24.0).reshape(2, 3, 4)[:, t.tensor([[0, 1], [1, 0], [0, 0]]).t()])
     agree(lambda t: t.ones(1, 5, 5, 1).permute(1, 3, 0, 2)[:, [-1, -1, -1]])
+    agree(lambda t: t.ones(4, 1, 2).transpose(2, 0)[::2, [-1, 0, -1]])
+    agree(lambda t: t.ones(3, 3, 1, 2).permute(1, 2, 3, 0)[:, :, t.zeros(2, 1, dtype=t.int64).t()])
 
 
 def ones(*shape: int, dtype: str = "float32") -> Callable[[Any], Any]:
