@@ -31,7 +31,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Rooms that few programs need, imported when they are first named."""
-    if name in ("models", "ops"):
+    if name in ("models", "ops", "tv_tensors"):
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")

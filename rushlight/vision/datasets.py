@@ -15,10 +15,12 @@ from typing import Any
 
 from PIL import Image
 
+import rushlight
 from rushlight.utils.data import Dataset
 
 from .images import EXTENSIONS, read_image
 from .stored import CIFAR10, CIFAR100, KMNIST, MNIST, QMNIST, FashionMNIST
+from .transforms.functional import to_pil_image
 
 __all__ = [
     "CIFAR10",
@@ -28,6 +30,7 @@ __all__ = [
     "MNIST",
     "QMNIST",
     "DatasetFolder",
+    "FakeData",
     "FashionMNIST",
     "ImageFolder",
     "default_loader",
@@ -209,3 +212,48 @@ class ImageFolder(DatasetFolder):
             root, loader, extensions, transform, target_transform, is_valid_file, allow_empty
         )
         self.imgs = self.samples
+
+
+class FakeData(Dataset[tuple[Any, Any]]):
+    """Images of noise with random labels: for trying a program without any files.
+
+    An item is a Pillow image and a number, each after its transform; the same index gives the same
+    item, whatever else draws numbers.
+
+    >>> import rushlight as rl
+    >>> data = rl.vision.datasets.FakeData(size=10, image_size=(3, 8, 8), num_classes=4)
+    >>> len(data), data[3][0].size
+    (10, (8, 8))
+    """
+
+    def __init__(
+        self,
+        size: int = 1000,
+        image_size: tuple[int, int, int] = (3, 224, 224),
+        num_classes: int = 10,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        random_offset: int = 0,
+    ) -> None:
+        self.size, self.image_size, self.num_classes = size, image_size, num_classes
+        self.transform, self.target_transform = transform, target_transform
+        self.random_offset = random_offset
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index >= len(self):
+            raise IndexError(f"{type(self).__name__} index out of range")
+        state = rushlight.get_rng_state()
+        rushlight.manual_seed(index + self.random_offset)
+        pixels = rushlight.randn(*self.image_size)
+        label = rushlight.randint(0, self.num_classes, size=(1,), dtype=rushlight.long)
+        rushlight.set_rng_state(state)
+        image, target = to_pil_image(pixels), int(label.item())
+        if self.transform is not None:
+            image = self.transform(image)
+        return image, target if self.target_transform is None else self.target_transform(target)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"Dataset FakeData\n    Number of datapoints: {self.size}"

@@ -10,15 +10,17 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy
 from PIL import Image
 
 import rushlight
 from rushlight import Tensor
+from rushlight.serialization import FileFormatError
 from rushlight.serialization.rebuild import Buildable, Constructor
 from rushlight.serialization.unpickler import Interpreter
 from rushlight.utils.data import Dataset
@@ -30,29 +32,52 @@ Transform = Callable[[Any], Any]
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
+# More elements than any of these data sets has; a file of a few bytes could unpack to all memory.
+_MOST_BYTES = 1 << 30
+_MOST_DIMENSIONS = 8
+
+
 def read_idx(path: str | Path) -> numpy.ndarray:
     """The array in a file of MNIST's format, packed with gzip or not.
 
     Two zero bytes, a byte for the type, one for the number of dimensions, their sizes as big-endian
     32 bit numbers, then the elements.
-    Errors: ValueError naming the file where it is something else, or its size is not what it says.
+    Errors: FileFormatError naming the file where it is something else, holds more than 2^30 bytes,
+    or its size is not what it says.
     """
-    data = Path(path).read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES:
-        raise ValueError(f"{path}: not a file of MNIST's format (it begins {data[:4]!r})")
-    start = 4 + 4 * data[3]
-    if len(data) < start:
-        raise ValueError(f"{path}: ends within its header")
-    shape = struct.unpack(f">{data[3]}I", data[4:start])
-    kind = numpy.dtype(_IDX_TYPES[data[2]])
-    if len(data) - start != math.prod(shape) * kind.itemsize:
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        try:
+            if not packed:
+                return _read_idx(file)
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                return _read_idx(cast(IO[bytes], unpacked))
+        except (ValueError, EOFError, OSError, zlib.error) as error:
+            raise FileFormatError(f"{path}: {error}") from error
+
+
+def _read_idx(file: IO[bytes]) -> numpy.ndarray:
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES:
+        raise ValueError(f"not a file of MNIST's format (it begins {head!r})")
+    if head[3] > _MOST_DIMENSIONS:
+        raise ValueError(f"says it holds {head[3]} dimensions")
+    sizes = file.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
+        raise ValueError("ends within its header")
+    shape = struct.unpack(f">{head[3]}I", sizes)
+    kind = numpy.dtype(_IDX_TYPES[head[2]])
+    wanted = math.prod(shape) * kind.itemsize
+    if wanted > _MOST_BYTES:
+        raise ValueError(f"says it holds {wanted} bytes, more than {_MOST_BYTES}")
+    data = file.read(wanted + 1)
+    if len(data) != wanted:
         raise ValueError(
-            f"{path}: says it holds {shape} elements of {kind.itemsize} bytes, and has "
-            f"{len(data) - start} bytes of them"
+            f"says it holds {shape} elements of {kind.itemsize} bytes, and has "
+            f"{'more' if len(data) > wanted else len(data)} bytes of them"
         )
-    return numpy.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+    return numpy.frombuffer(data, kind).reshape(shape).astype(kind.newbyteorder("="))
 
 
 class _Stored(Dataset[tuple[Any, Any]]):
@@ -137,7 +162,7 @@ class MNIST(_Stored):
         paths = [self._found(Path(self.raw_folder), name.format(part=part)) for name in self._files]
         images, labels = (read_idx(path) for path in paths)
         if images.ndim != 3 or len(labels) != len(images):
-            raise ValueError(
+            raise FileFormatError(
                 f"{paths[0]} holds {images.shape}, {paths[1]} {labels.shape}: expected as many "
                 "labels as images"
             )
@@ -201,7 +226,7 @@ class _Array(Buildable):
     """An array in a pickle: made empty, then told its shape and bytes."""
 
     def __init__(self, *ignored: Any) -> None:
-        self.array = numpy.empty(0, "u1")
+        self.array: numpy.ndarray[Any, Any] = numpy.empty(0, "u1")
 
     def build(self, state: Any) -> None:
         """(version, shape, dtype, whether in Fortran's order, bytes)."""
@@ -241,13 +266,6 @@ def _read_arrays(content: bytes) -> Any:
     return Interpreter(content, no_storage, names=_CIFAR_NAMES, binary=True).run()
 
 
-def _rows(value: Any) -> numpy.ndarray:
-    """The array that an entry of a batch holds."""
-    if type(value) is not _Array:
-        raise ValueError("the batch has no array of images")
-    return value.array
-
-
 class CIFAR10(_Stored):
     """Colour photographs, 32x32, of ten kinds: `root/cifar-10-batches-py/data_batch_1` and on.
 
@@ -267,26 +285,39 @@ class CIFAR10(_Stored):
         try:
             loaded = _read_arrays(path.read_bytes())
         except Exception as error:
-            raise ValueError(f"{path}: not a batch of CIFAR: {error}") from error
-        if not isinstance(loaded, dict):
-            raise ValueError(f"{path}: not a batch of CIFAR: it holds a {type(loaded).__name__}")
+            raise FileFormatError(f"{path}: not a batch of CIFAR: {error}") from error
+        if type(loaded) is not dict:
+            raise FileFormatError(
+                f"{path}: not a batch of CIFAR: it holds a {type(loaded).__name__}"
+            )
         return loaded
+
+    def _batch(self, name: str) -> tuple[numpy.ndarray, list[int]]:
+        """The images and labels of one file, checked."""
+        batch = self._load(name)
+        rows, labels = batch.get(b"data"), batch.get(self._labels)
+        pixels = rows.array if isinstance(rows, _Array) else numpy.empty((0, 0), "u1")
+        if not isinstance(labels, list) or pixels.ndim != 2 or pixels.shape[1] != 3072:
+            raise FileFormatError(f"{self.base_folder}/{name}: expected rows of 3072 bytes, labels")
+        if len(labels) != len(pixels) or not all(type(label) is int for label in labels):
+            raise FileFormatError(
+                f"{self.base_folder}/{name}: expected as many labels as the {len(pixels)} "
+                f"images, got {len(labels)}"
+            )
+        return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
 
     def _read(self) -> None:
         images, self.targets = [], []
         for name in self._parts[self.train]:
-            batch = self._load(name)
-            rows = _rows(batch[b"data"])
-            if rows.ndim != 2 or rows.shape[1] != 3072 or len(batch[self._labels]) != len(rows):
-                raise ValueError(
-                    f"{self.base_folder}/{name}: expected rows of 3072 bytes and as many labels, "
-                    f"got {rows.shape} and {len(batch[self._labels])}"
-                )
-            images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-            self.targets.extend(batch[self._labels])
+            rows, labels = self._batch(name)
+            images.append(rows)
+            self.targets.extend(labels)
         self.data: numpy.ndarray = numpy.concatenate(images)
         name, key = self._meta
-        self.classes = [word.decode() for word in self._load(name)[key]]
+        words = self._load(name).get(key)
+        if type(words) is not list or not all(type(word) is bytes for word in words):
+            raise FileFormatError(f"{self.base_folder}/{name}: expected the names of the classes")
+        self.classes = [word.decode(errors="replace") for word in words]
         self.class_to_idx = {word: number for number, word in enumerate(self.classes)}
 
     def _image(self, index: int) -> Image.Image:

@@ -6,6 +6,8 @@ the functions beneath them. Names, arguments and printed forms are torchvision's
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import functional
 from .chance import (
     ColorJitter,
@@ -38,6 +40,18 @@ from .fixed import (
     ToTensor,
 )
 from .functional import InterpolationMode
+from .levels import (
+    LinearTransformation,
+    RandAugment,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomInvert,
+    RandomPerspective,
+    RandomPosterize,
+    RandomSolarize,
+    TrivialAugmentWide,
+)
 
 __all__ = [
     "CenterCrop",
@@ -49,23 +63,42 @@ __all__ = [
     "Grayscale",
     "InterpolationMode",
     "Lambda",
+    "LinearTransformation",
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandAugment",
+    "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomOrder",
+    "RandomPerspective",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
     "TenCrop",
     "ToPILImage",
     "ToTensor",
+    "TrivialAugmentWide",
     "functional",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`v2` is imported when it is first named."""
+    if name == "v2":
+        from importlib import import_module
+
+        return import_module(f"{__name__}.v2")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,8 @@ import rushlight
 from rushlight import Tensor
 
 from . import on_images, on_tensors
-from .geometry import output_size
+from .geometry import output_size, perspective_coefficients
+from .tones import adjust_sharpness, autocontrast, equalize, posterize, solarize
 
 __all__ = [
     "InterpolationMode",
@@ -28,10 +29,13 @@ __all__ = [
     "adjust_gamma",
     "adjust_hue",
     "adjust_saturation",
+    "adjust_sharpness",
     "affine",
+    "autocontrast",
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "equalize",
     "erase",
     "five_crop",
     "gaussian_blur",
@@ -42,11 +46,14 @@ __all__ = [
     "invert",
     "normalize",
     "pad",
+    "perspective",
     "pil_to_tensor",
+    "posterize",
     "resize",
     "resized_crop",
     "rgb_to_grayscale",
     "rotate",
+    "solarize",
     "ten_crop",
     "to_grayscale",
     "to_pil_image",
@@ -77,10 +84,27 @@ def _pixels(image: Any) -> ModuleType:
             raise TypeError(
                 f"Tensor is not a torch image: {image.dim()} dimensions, at least 2 needed"
             )
-        return on_tensors
+        return _companion_pixels(image)
     if isinstance(image, Image.Image):
         return on_images
     raise TypeError(f"img should be PIL Image or Tensor. Got {type(image)}")
+
+
+def _companion_pixels(image: Tensor) -> ModuleType:
+    """Masks and boxes go with their image, each in its own way."""
+    if type(image) is Tensor:
+        return on_tensors
+    from .. import tv_tensors
+
+    if isinstance(image, tv_tensors.BoundingBoxes):
+        from . import on_boxes
+
+        return on_boxes
+    if isinstance(image, tv_tensors.Mask):
+        from . import on_masks
+
+        return on_masks
+    return on_tensors
 
 
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
@@ -366,6 +390,19 @@ def affine(
         fill,
         center,
     )
+    return result
+
+
+def perspective(
+    img: Picture,
+    startpoints: Sequence[Sequence[int]],
+    endpoints: Sequence[Sequence[int]],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Fill = None,
+) -> Picture:
+    """Draw the image so that four points (x, y) of it come to lie on four others."""
+    coefficients = perspective_coefficients(startpoints, endpoints)
+    result: Picture = _pixels(img).perspective(img, coefficients, interpolation.value, fill)
     return result
 
 

@@ -68,10 +68,34 @@ def source_points(
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Return the source row and column, as (height, width) arrays, of each pixel of the result.
 
-    Pixel (i, j) covers the unit square with centre (j + 0.5, i + 0.5).
+    Pixel (i, j) covers the unit square with centre (j + 0.5, i + 0.5). Of eight numbers the last
+    two are those of the denominator g x + h y + 1 of a perspective.
     """
     height, width = size
     x = numpy.arange(width)[None, :] + 0.5
     y = numpy.arange(height)[:, None] + 0.5
-    a, b, c, d, e, f = matrix
-    return d * x + e * y + f - 0.5, a * x + b * y + c - 0.5
+    a, b, c, d, e, f, *bottom = matrix
+    below = bottom[0] * x + bottom[1] * y + 1.0 if bottom else 1.0
+    return (d * x + e * y + f) / below - 0.5, (a * x + b * y + c) / below - 0.5
+
+
+def perspective_coefficients(
+    startpoints: Sequence[Sequence[int]], endpoints: Sequence[Sequence[int]]
+) -> list[float]:
+    """The a to h of x' = (a x + b y + c) / (g x + h y + 1), y' = (d x + e y + f) / (g x + h y + 1)
+    that lead from four points of the result to four points of the source.
+    """
+    if len(startpoints) != 4 or len(endpoints) != 4:
+        raise ValueError(
+            "Please provide exactly four corners, got "
+            f"{len(startpoints)} startpoints and {len(endpoints)} endpoints."
+        )
+    equations, wanted = [], []
+    for (x, y), (u, v) in zip(endpoints, startpoints, strict=True):
+        equations += [
+            [x, y, 1, 0, 0, 0, -u * x, -u * y],
+            [0, 0, 0, x, y, 1, -v * x, -v * y],
+        ]
+        wanted += [u, v]
+    solved = numpy.linalg.lstsq(numpy.array(equations, float), numpy.array(wanted, float), None)
+    return [float(value) for value in solved[0]]

@@ -117,6 +117,18 @@ def rotate(
     )
 
 
+def perspective(
+    image: Image.Image, coefficients: Sequence[float], interpolation: str, fill: Fill
+) -> Image.Image:
+    return image.transform(
+        image.size,
+        Image.Transform.PERSPECTIVE,
+        coefficients,
+        _RESAMPLING[interpolation],
+        fillcolor=_fill_colour(image, fill),
+    )
+
+
 def grayscale(image: Image.Image, channels: int) -> Image.Image:
     grey = image.convert("L")
     return grey if channels == 1 else Image.merge("RGB", [grey] * 3)

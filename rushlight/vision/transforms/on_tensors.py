@@ -174,6 +174,13 @@ def rotate(
     return _sample(image, size, matrix, interpolation, fill)
 
 
+def perspective(
+    image: Tensor, coefficients: Sequence[float], interpolation: str, fill: Fill
+) -> Tensor:
+    _, height, width = dimensions(image)
+    return _sample(image, (height, width), coefficients, interpolation, fill)
+
+
 def _expanded(size: tuple[int, int], angle: float) -> tuple[tuple[int, int], list[float]]:
     """The size that holds the whole turned image, and the map about both middles."""
     height, width = size
