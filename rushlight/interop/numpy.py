@@ -124,9 +124,11 @@ def _load_archive(stream: IO[bytes]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
-        # NumPy may have packed them: a file may not unpack to more than a thousand times its size.
-        if len(entries) > _MAX_ENTRIES or sum(e.file_size for e in entries) > 1000 * size:
+        # NumPy may have packed them, and deflate packs 1032 bytes in one at most.
+        if len(entries) > _MAX_ENTRIES or sum(e.file_size for e in entries) > 1032 * size:
             raise ValueError("the archive unpacks to far more than it can hold")
+        if len({entry.filename for entry in entries}) != len(entries):
+            raise ValueError("the archive holds a name twice")
         for entry in entries:
             with archive.open(entry) as record:
                 made[entry.filename.removesuffix(".npy")] = _tensor(record, entry.file_size)

@@ -146,14 +146,15 @@ def load(
 def _load(file: IO[bytes], placement: _Placement, mapped: str | None) -> Any:
     head = file.read(2)
     if head.startswith(PICKLE_HEAD):
-        return load_legacy(head + file.read(), placement.check)
+        return load_legacy(head + file.read(), placement.device_for)
     if head != b"PK":
         raise ValueError("neither of PyTorch's formats")
     archive = Archive(file)
     if "byteorder" in archive.records and archive.read("byteorder", 16) != b"little":
         raise ValueError("the file was written on a big-endian machine")
     finder = _StorageFinder(archive, placement, mapped)
-    return Interpreter(archive.read("data.pkl", MAX_BYTES), finder.find).run()
+    size = sum(record.size for record in archive.records.values())
+    return Interpreter(archive.read("data.pkl", MAX_BYTES), finder.find, size=size).run()
 
 
 class _StorageFinder:
@@ -171,7 +172,7 @@ class _StorageFinder:
         _, kind, key, location, numel = reference
         if not isinstance(kind, StorageKind) or type(key) is not str or type(numel) is not int:
             raise ValueError("unknown reference to a storage")
-        self.placement.check(location)
+        device = self.placement.device_for(location)
         name = f"data/{key}"
         size = self.archive.record(name).size
         nbytes = numel * (dtype_of(kind.dtype).itemsize if kind.dtype else 1)
@@ -179,6 +180,7 @@ class _StorageFinder:
             raise ValueError(f"storage {key!r} should have {nbytes} bytes, the file has {size}")
         if key not in self.storages:
             self.storages[key] = self._make(name, size)
+            self.storages[key].device = device
         return StorageView(self.storages[key], kind.dtype)
 
     def _make(self, name: str, size: int) -> LoadedStorage:
@@ -193,21 +195,26 @@ class _UnavailableDevice(RuntimeError):
 
 
 class _Placement:
-    """Where saved tensors go: `map_location`, reduced to the question whether it is the CPU."""
+    """Where saved tensors go: `map_location`, as a function of where they were."""
 
     def __init__(self, map_location: Any) -> None:
         self.map_location = map_location
+        self.known: dict[str, str] = {}
 
-    def check(self, location: Any) -> None:
-        """Raise unless a storage saved at `location` is to be loaded to the CPU."""
+    def device_for(self, location: Any) -> str:
+        """ "cpu", or "meta" (shapes without values), for a storage saved at `location`."""
         if type(location) is not str:
             raise ValueError(f"the location of a storage is a {type(location).__name__}")
-        wanted = self._wanted(location)
-        if rushlight.device(wanted).type != "cpu":
-            raise _UnavailableDevice(
-                f"load: a tensor was saved on {location!r} and should be loaded to "
-                f"{str(wanted)!r}, which is not available; use map_location='cpu'"
-            )
+        if location not in self.known:
+            wanted = self._wanted(location)
+            kind = rushlight.device(wanted).type
+            if kind not in ("cpu", "meta"):
+                raise _UnavailableDevice(
+                    f"load: a tensor was saved on {location!r} and should be loaded to "
+                    f"{str(wanted)!r}, which is not available; use map_location='cpu'"
+                )
+            self.known[location] = kind
+        return self.known[location]
 
     def _wanted(self, location: str) -> Any:
         rule = self.map_location

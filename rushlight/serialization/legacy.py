@@ -43,7 +43,7 @@ def save_legacy(file: IO[bytes], value: Any) -> None:
         file.write(content)
 
 
-def load_legacy(data: bytes, check_location: Any) -> Any:
+def load_legacy(data: bytes, device_for: Any) -> Any:
     """Read magic number, protocol, system, value and list of storages, then the storages' bytes.
 
     The bytes come last, so the value is read twice: to learn of its storages, and to make it.
@@ -53,7 +53,7 @@ def load_legacy(data: bytes, check_location: Any) -> Any:
     counts: dict[str, int] = {}
 
     def find(reference: Any) -> StorageView:
-        return _find(reference, storages, counts, len(data), check_location)
+        return _find(reference, storages, counts, len(data), device_for)
 
     position, values, starts = 0, [], []
     for _ in range(5):
@@ -81,7 +81,7 @@ def _find(
     storages: dict[str, LoadedStorage],
     counts: dict[str, int],
     limit: int,
-    check_location: Any,
+    device_for: Any,
 ) -> StorageView:
     if type(reference) is not tuple or len(reference) != 6 or reference[0] != "storage":
         raise ValueError("unknown reference: not one to a storage")
@@ -93,13 +93,14 @@ def _find(
         or view is not None
     ):
         raise ValueError("unknown reference to a storage")
-    check_location(location)
+    device = device_for(location)
     nbytes = numel * (dtype_of(kind.dtype).itemsize if kind.dtype else 1)
     if key not in storages:
         used = sum(storage.nbytes for storage in storages.values())
         if numel < 0 or used + nbytes > limit:
             raise ValueError(f"storage {key!r} of {nbytes} bytes does not fit into the file")
         storages[key] = LoadedStorage(nbytes, lambda memory: None)
+        storages[key].device = device
         counts[key] = numel
     if storages[key].nbytes != nbytes:
         raise ValueError(f"storage {key!r} is said to have two different sizes")
@@ -119,5 +120,5 @@ def _place_storage(data: bytes, position: int, storage: LoadedStorage, numel: in
     def fill(memory: memoryview) -> None:
         memory[:] = data[begin:end]
 
-    storage.fill, storage.flat = fill, None
+    storage.refill(fill)
     return end

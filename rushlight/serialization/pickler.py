@@ -7,16 +7,21 @@ says where in the data it stands. Values that occur twice are written once.
 
 from __future__ import annotations
 
+import builtins
+import copyreg
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import rushlight
 
 from .names import STORAGE_OF_DTYPE, dtype_name
 from .storages import raw_bytes
+from .trusted import is_trusted_object, name_of_trusted
 from .unpickler import MAX_DEPTH
+from .values import Call, Word, call_of
 
 
 class Pickler:
@@ -44,11 +49,7 @@ class Pickler:
     def write(self, value: Any, step: str = "") -> None:
         """Write a value; `step` is how to get to it from the one around it."""
         kind = type(value)
-        write = _WRITERS.get(kind)
-        if write is None and isinstance(value, rushlight.Tensor):
-            write = Pickler._tensor
-            if kind is not rushlight.Tensor and isinstance(value, rushlight.nn.Parameter):
-                write = Pickler._parameter
+        write = _WRITERS.get(kind) or self._writer_of(value)
         if write is None:
             raise TypeError(self._refusal(value, step))
         if id(value) in self._open or len(self._path) >= MAX_DEPTH:
@@ -62,6 +63,19 @@ class Pickler:
         self._open.discard(id(value))
         self._path.pop()
 
+    @staticmethod
+    def _writer_of(value: Any) -> Callable[..., None] | None:
+        """For values that are told by more than their exact type; None for what cannot be saved."""
+        if isinstance(value, rushlight.Tensor):
+            if value.layout is not rushlight.strided:
+                raise TypeError("save: a sparse tensor is not written; save x.to_dense()")
+            parameter = isinstance(value, rushlight.nn.Parameter)
+            return Pickler._parameter if parameter else Pickler._tensor
+        if is_trusted_object(value):
+            return Pickler._trusted
+        call = call_of(value)
+        return None if call is None else partial(Pickler._described, call=call)
+
     def _where(self, step: str) -> str:
         return "the object to save" + "".join([*self._path, step])
 
@@ -70,8 +84,8 @@ class Pickler:
         hint = ""
         if hasattr(value, "state_dict"):
             hint = "; save its state_dict() instead"
-        elif hasattr(value, "item") and hasattr(value, "dtype"):
-            hint = "; save value.item(), or rushlight.from_numpy(value), instead"
+        elif isinstance(value, type) or hasattr(value, "__dict__"):
+            hint = "; rushlight.serialization.add_safe_globals vouches for a class"
         return (
             f"save: {self._where(step)} is a {kind.__module__}.{kind.__qualname__}, which load "
             f"would refuse{hint}"
@@ -146,6 +160,49 @@ class Pickler:
         index = () if value.index is None else (value.index,)
         self._call("torch", "device", value.type, *index)
 
+    def _layout(self, value: Any) -> None:
+        self._call("torch.serialization", "_get_layout", str(value))
+
+    def _word(self, value: Any) -> None:
+        """`numpy.ndarray`, the one word that is written by itself."""
+        self._global("numpy", "ndarray")
+
+    def _class(self, value: type) -> None:
+        """One of the classes that files may name: what makes the items of a defaultdict."""
+        if getattr(builtins, value.__name__, None) is not value:
+            raise TypeError(self._refusal(value, ""))
+        self._global("__builtin__", value.__name__)
+
+    def _described(self, value: Any, call: Call) -> None:
+        """A value of Python's or NumPy's libraries: a call, its items, its state."""
+        self._call(call.module, call.name, *call.arguments)
+        self._remember(value)
+        if isinstance(value, dict):
+            self._pairs(value)
+        if call.state is not None:
+            self._alive.append(call.state)
+            self.write(call.state, ".state")
+            self.output += b"b"
+
+    def _trusted(self, value: Any) -> None:
+        """An object of a class that the program vouches for, as pickle takes it apart."""
+        made, arguments, *rest = value.__reduce_ex__(2)
+        state, *items = (*rest, None, None, None)[:3]
+        new = made is copyreg.__newobj__  # type: ignore[attr-defined]
+        made, arguments = (arguments[0], arguments[1:]) if new else (made, arguments)
+        name = name_of_trusted(made)
+        if name is None or any(part is not None for part in items):
+            raise TypeError(self._refusal(value, ""))
+        self._global(*name)
+        self._alive.append(arguments)
+        self.write(arguments)
+        self.output += b"\x81" if new else b"R"
+        self._remember(value)
+        if state is not None:
+            self._alive.append(state)
+            self.write(state, ".state")
+            self.output += b"b"
+
     def _size(self, value: Any) -> None:
         self._call("torch", "Size", tuple(value))
 
@@ -218,24 +275,51 @@ class Pickler:
     # ---- tensors
 
     def _tensor(self, value: Any) -> None:
-        """A call of PyTorch's rebuilding function on a numbered storage."""
-        self._storage_tensor(value, bool(value.requires_grad and value.is_leaf))
+        """A call of PyTorch's rebuilding function on a numbered storage; where the tensor has
+        attributes, a call of another one on the first one's function and arguments.
+        """
+        requires_grad = bool(value.requires_grad and value.is_leaf)
+        state = dict(vars(value))
+        if isinstance(value, rushlight.nn.Buffer):
+            state["_is_buffer"] = True
+        if not state:
+            self._storage_tensor(value, requires_grad, b"")
+            self.output += b"R"
+        else:
+            self._global("torch._tensor", "_rebuild_from_type_v2")
+            self.output += b"("
+            self._storage_tensor(value, requires_grad, b"ctorch\nTensor\n")
+            self._attributes(state)
+            self.output += b"tR"
         self._remember(value)
 
     def _parameter(self, value: Any) -> None:
-        self._global("torch._utils", "_rebuild_parameter")
+        state = dict(vars(value))
+        name = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
+        self._global("torch._utils", name)
         self.output += b"("
-        self._storage_tensor(value, False)
+        self._storage_tensor(value, False, b"")
+        self.output += b"R"
         self._bool(value.requires_grad)
         self._call("collections", "OrderedDict")
+        if state:
+            self._attributes(state)
         self.output += b"tR"
         self._remember(value)
 
-    def _storage_tensor(self, value: Any, requires_grad: bool) -> None:
+    def _attributes(self, state: dict[str, Any]) -> None:
+        self._alive.append(state)
+        self.write(state, ".__dict__")
+
+    def _storage_tensor(self, value: Any, requires_grad: bool, between: bytes) -> None:
+        """A rebuilding function, what is to stand behind it, and its arguments."""
         dtype = dtype_name(value.dtype)
+        if value.device.type == "meta":
+            self._meta_tensor(value, dtype, requires_grad, between)
+            return
         typed = dtype in STORAGE_OF_DTYPE
         self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
-        self.output += b"("
+        self.output += between + b"("
         self._storage(value, dtype)
         self._int(value.storage_offset())
         for numbers in (tuple(value.shape), tuple(value.stride())):
@@ -244,7 +328,17 @@ class Pickler:
         self._call("collections", "OrderedDict")
         if not typed:
             self._global("torch", dtype)
-        self.output += b"tR"
+        self.output += b"t"
+
+    def _meta_tensor(self, value: Any, dtype: str, requires_grad: bool, between: bytes) -> None:
+        """A tensor without values: its dtype, size and strides."""
+        self._global("torch._utils", "_rebuild_meta_tensor_no_storage")
+        self.output += between + b"("
+        self._global("torch", dtype)
+        for numbers in (tuple(value.shape), tuple(value.stride())):
+            self._items(numbers, b"t")
+        self._bool(requires_grad)
+        self.output += b"t"
 
     def _storage(self, value: Any, dtype: str) -> None:
         """A reference to the tensor's storage; the first one gives it a number."""
@@ -292,4 +386,7 @@ _WRITERS: dict[type, Callable[..., None]] = {
     rushlight.dtype: Pickler._dtype,
     rushlight.device: Pickler._device,
     rushlight.Size: Pickler._size,
+    rushlight.layout: Pickler._layout,
+    type: Pickler._class,
+    Word: Pickler._word,
 }

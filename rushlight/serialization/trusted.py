@@ -76,6 +76,12 @@ def is_trusted_object(value: Any) -> bool:
     return any(type(value) is trusted.target for trusted in TRUSTED.values())
 
 
+def name_of_trusted(target: Any) -> tuple[str, str] | None:
+    """Under which module and name files know a class or function; None for one not added."""
+    names = [name for name, trusted in TRUSTED.items() if trusted.target is target]
+    return names[0] if names else None
+
+
 def set_state(target: Any, state: Any) -> None:
     """Give a trusted object its state, as pickle does."""
     setter = getattr(target, "__setstate__", None)

@@ -13,24 +13,40 @@ from __future__ import annotations
 
 import struct
 from argparse import Namespace
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import rushlight
+
+from .names import REFUSED, is_foreign_dtype
 from .rebuild import GLOBALS, Buildable, Constructor, StorageKind, StorageView, build, check_key
 from .trusted import TRUSTED, Trusted, is_trusted_object, set_state
+from .values import Factory, Word
 
 # More than any real checkpoint needs; a pickle of a few bytes must not take all the memory, nor one
-# of many bytes all the time: an instruction of one byte can make an object of two hundred.
+# of many bytes all the time: an instruction of one byte can make an object of two hundred. Honest
+# pickles with many instructions describe many tensors, so their files are large.
 MAX_BYTES = 1 << 28
 MAX_STEPS = 1 << 22
+FEWEST_STEPS = 1 << 20
+_BYTES_PER_STEP = 16
 MAX_INTEGER = 1 << 12  # bytes of one integer
 MAX_DEPTH = 100
+# A call copies what it is given, and what it is given may be one value of the memo, named again and
+# again by two bytes each. What honest pickles copy stands in them: twice at most, plus little.
+_COPIES_PER_BYTE = 2
+_COPIES = 1 << 20
+_REFERENCE_COST = 16
+_COPIED = (str, bytes, bytearray, list, tuple, dict)
 _MARK = object()
 _STOP = ord(".")
-_CONTAINERS = (list, tuple, dict, OrderedDict, Counter, set, frozenset, Namespace)
-_INTERNAL = (Constructor, StorageKind, StorageView, Trusted)
+_DICTIONARIES = (dict, OrderedDict, Counter, defaultdict)
+_SETS = (set, frozenset)
+_CONTAINERS: frozenset[type] = frozenset((list, tuple, *_SETS, *_DICTIONARIES, Namespace))
+_PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
+_INTERNAL = frozenset((Constructor, StorageKind, StorageView, Trusted, Factory, Word))
 
 Step = Callable[["Interpreter"], None]
 _STEPS: dict[int, Step] = {}
@@ -59,22 +75,26 @@ class Interpreter:
         position: int = 0,
         names: Mapping[tuple[str, str], Any] = GLOBALS,
         binary: bool = False,
+        size: int = 0,
     ) -> None:
         """`names` is what the pickle may refer to; with `binary` the strings of Python 2 are
-        bytes.
+        bytes. `size` is that of the file around it, if there is one.
         """
-        if len(data) - position > MAX_BYTES:
-            raise ValueError(f"a pickle of {len(data) - position} bytes is longer than {MAX_BYTES}")
-        self.data = memoryview(data)
+        # What follows the longest pickle may be storages, of any size.
+        self.data = memoryview(data)[: position + MAX_BYTES]
         self.end = position
         self.find_storage = find_storage
         self.names, self.binary = names, binary
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.allowance = _COPIES + _COPIES_PER_BYTE * (len(self.data) - position)
+        self.most_steps = FEWEST_STEPS + max(size, len(data)) // _BYTES_PER_STEP
+        self.most_steps = min(self.most_steps, MAX_STEPS)
+        self.steps_of_calls = 0
 
     def run(self) -> Any:
         """Execute up to STOP; return the one value that is left."""
-        for _ in range(MAX_STEPS):
+        for _ in range(self.most_steps):
             code = self.data[self.end]
             self.end += 1
             if code == _STOP:
@@ -84,7 +104,7 @@ class Interpreter:
                 raise ValueError(f"instruction {code:#04x} at byte {self.end - 1} is not allowed")
             step(self)
         else:
-            raise ValueError(f"a pickle of more than {MAX_STEPS} instructions")
+            raise ValueError(f"a pickle of more than {self.most_steps} instructions")
         if len(self.stack) != 1:
             raise ValueError(f"the pickle leaves {len(self.stack)} values instead of one")
         value = self.pop()
@@ -112,6 +132,13 @@ class Interpreter:
             raise ValueError("a name in the pickle has no end")
         self.end = start + length + 1
         return raw[:length].decode("utf-8")
+
+    def charge(self, cost: int, steps: int = 0) -> None:
+        """Count what a call copies, and how long it takes in instructions."""
+        self.allowance -= cost
+        self.steps_of_calls += steps
+        if self.allowance < 0 or self.steps_of_calls > self.most_steps:
+            raise ValueError("the pickle makes more than a file of its size can hold")
 
     # ---- the stack
 
@@ -144,37 +171,58 @@ class Interpreter:
         return values
 
 
+def _items(value: Any) -> Iterable[Any]:
+    """What a container holds, apart from keys, which are plain."""
+    kind = type(value)
+    if kind in _SETS:
+        return ()
+    if kind in _DICTIONARIES:
+        attributes = getattr(value, "__dict__", None)
+        return [*value.values(), *attributes.values()] if attributes else value.values()
+    return value if kind in (list, tuple) else value.__dict__.values()
+
+
 def _parts(value: Any) -> list[Any]:
-    """The containers directly inside a container."""
-    parts = [] if type(value) is Namespace else list(getattr(value, "values", value.__iter__)())
-    parts += getattr(value, "__dict__", {}).values()
-    for part in parts:
-        if type(part) in _INTERNAL:
+    """The containers directly inside a container. Errors: TypeError for what is no data."""
+    found = []
+    for part in _items(value):
+        kind = type(part)
+        if kind in _PLAIN:
+            continue
+        if kind in _CONTAINERS or (isinstance(part, rushlight.Tensor) and part.__dict__):
+            found.append(part)
+        elif kind in _INTERNAL:
             raise TypeError("the pickle holds a class or a bare storage where data was expected")
-    return [part for part in parts if type(part) in _CONTAINERS]
+    return found
 
 
 def check_nesting(root: Any) -> None:
     """Refuse values nested deeper than MAX_DEPTH, or inside themselves; linear and iterative."""
-    heights: dict[int, int] = {}
-    open_values: set[int] = set()
-    pending = [(part, False) for part in _parts([root])]
-    while pending:
-        value, done = pending.pop()
-        if id(value) in heights:
-            continue
-        parts = _parts(value)
-        if done:
-            open_values.discard(id(value))
-            heights[id(value)] = 1 + max((heights[id(part)] for part in parts), default=0)
-            if heights[id(value)] > MAX_DEPTH:
+    heights: dict[int, int] = {}  # by address; 0 while it is being looked through
+    path: list[tuple[int, Iterator[Any]]] = [(0, iter(_parts([root])))]
+    tops = [0]  # the height of the highest part of each value on the path
+    while path:
+        for part in path[-1][1]:
+            known = heights.get(id(part))
+            if known is None:
+                inner = _parts(part)
+                heights[id(part)] = 0 if inner else 1
+                tops[-1] = tops[-1] or 1
+                if inner:
+                    path.append((id(part), iter(inner)))
+                    tops.append(0)
+                    break
+            elif known == 0 or len(path) > MAX_DEPTH:
+                raise ValueError(f"a container holds itself, or is deeper than {MAX_DEPTH} levels")
+            else:
+                tops[-1] = max(tops[-1], known)
+        else:
+            address, _ = path.pop()
+            heights[address] = height = tops.pop() + 1
+            if height > MAX_DEPTH + 1 or len(path) > MAX_DEPTH:
                 raise ValueError(f"values are nested deeper than {MAX_DEPTH} levels")
-            continue
-        if id(value) in open_values or len(open_values) > MAX_DEPTH:
-            raise ValueError(f"a container holds itself, or is deeper than {MAX_DEPTH} levels")
-        open_values.add(id(value))
-        pending.append((value, True))
-        pending += [(part, False) for part in parts if id(part) not in heights]
+            if tops:
+                tops[-1] = max(tops[-1], height)
 
 
 # ---- instructions, by what they push
@@ -303,13 +351,13 @@ def _extend(machine: Interpreter) -> None:
 @_opcode(b"s")
 def _set_item(machine: Interpreter) -> None:
     value, key = machine.pop(), machine.pop()
-    machine.top((dict, OrderedDict, Counter))[check_key(key)] = value
+    machine.top(_DICTIONARIES)[check_key(key)] = value
 
 
 @_opcode(b"u")
 def _set_items(machine: Interpreter) -> None:
     values = machine.pop_to_mark()
-    target = machine.top((dict, OrderedDict, Counter))
+    target = machine.top(_DICTIONARIES)
     for key, value in zip(values[::2], values[1::2], strict=True):
         target[check_key(key)] = value
 
@@ -324,18 +372,28 @@ def _add_items(machine: Interpreter) -> None:
 
 
 def _find(machine: Interpreter, module: str, name: str) -> None:
+    machine.charge(0, steps=2)
     module = "builtins" if module == "__builtin__" else module
     if (module, name) in TRUSTED:
         machine.push(TRUSTED[module, name])
         return
     if (module, name) not in machine.names:
-        raise ValueError(
-            f"it refers to {module}.{name}, which is not allowed: only tensors, plain containers "
-            "and numbers are loaded, and nothing in a file is ever executed (of a whole module, "
-            "save the state_dict() and load that; rushlight.serialization.add_safe_globals vouches "
-            "for a class)"
-        )
+        raise ValueError(_refusal(module, name))
     machine.push(machine.names[module, name])
+
+
+def _refusal(module: str, name: str) -> str:
+    """Why a name is not one of those that files may hold."""
+    if (module, name) in REFUSED:
+        return REFUSED[module, name]
+    if module == "torch" and is_foreign_dtype(name):
+        return f"it holds {name} elements, a dtype that does not exist here: convert before saving"
+    return (
+        f"it refers to {module}.{name}, which is not allowed: only tensors, plain containers "
+        "and numbers are loaded, and nothing in a file is ever executed (of a whole module, "
+        "save the state_dict() and load that; rushlight.serialization.add_safe_globals vouches "
+        "for a class)"
+    )
 
 
 @_opcode(b"c")
@@ -371,6 +429,8 @@ def _call(machine: Interpreter) -> None:
         return
     if type(function) is not Constructor or type(arguments) is not tuple:
         raise TypeError(f"the pickle calls a {type(function).__name__}, which is not allowed")
+    copied = sum(len(value) for value in arguments if type(value) in _COPIED)
+    machine.charge(function.cost + copied, function.steps)
     machine.push(function.call(*arguments))
 
 
@@ -378,14 +438,17 @@ def _call(machine: Interpreter) -> None:
 def _build(machine: Interpreter) -> None:
     state = machine.pop()
     target = machine.stack[-1]
+    parts = state if type(state) is tuple else (state,)
+    machine.charge(sum(len(part) for part in parts if type(part) in _COPIED))
     if is_trusted_object(target):
         set_state(target, state)
     elif isinstance(target, Buildable):
         target.build(state)
     else:
-        build(machine.stack[-1], state)
+        build(target, state)
 
 
 @_opcode(b"Q")
 def _persistent(machine: Interpreter) -> None:
+    machine.charge(_REFERENCE_COST)
     machine.push(machine.find_storage(machine.pop()))

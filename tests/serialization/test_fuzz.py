@@ -2,23 +2,21 @@
 
 import io
 import pickle
-import random
 import resource
 import struct
-import sys
 import time
 import zipfile
 from collections import OrderedDict
 
+import damage
 import pytest
+from damage import MORE_MEMORY, SECONDS, refusals
 
 import rushlight as rl
 from rushlight.interop import safetensors
 from rushlight.serialization import FileFormatError
 
 ROUNDS = 700  # of each kind of file
-SECONDS = 2.0
-MORE_MEMORY = 300 << 20
 
 
 def state():
@@ -57,40 +55,8 @@ def rezipped(pickled, records):
     return file.getvalue()
 
 
-def damaged(content, generator):
-    """One of the ways in which files go wrong, or are made to."""
-    changed = bytearray(content)
-    where = generator.randrange(len(changed))
-    way = generator.randrange(6)
-    if way == 0:
-        return bytes(changed[:where])
-    if way == 1:
-        for _ in range(generator.randint(1, 8)):
-            changed[generator.randrange(len(changed))] = generator.randrange(256)
-    elif way == 2:
-        huge = generator.choice([0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0])
-        changed[where : where + 4] = struct.pack("<I", huge)
-    elif way == 3:
-        other = generator.randrange(len(changed))
-        changed[where : where + 16] = changed[other : other + 16]
-    elif way == 4:
-        changed[where:where] = changed[where : where + generator.randint(1, 40)]
-    else:
-        del changed[where : where + generator.randint(1, 40)]
-    return bytes(changed)
-
-
 def attempt(read, content):
-    """Whether the file was refused; anything but a value or our error, or a slow answer, fails."""
-    begin = time.process_time()
-    try:
-        read(content)
-    except FileFormatError as error:
-        assert str(error).startswith("<")
-        return True
-    finally:
-        assert time.process_time() - begin < SECONDS
-    return False
+    return damage.attempt(read, content, FileFormatError)
 
 
 def load(content):
@@ -112,30 +78,22 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_files_give_values_or_our_error(kind):
+def test_damaged_files_give_values_or_our_error(kind, seed_base):
     """Cuts, changed bytes, huge numbers, repeated and missing stretches."""
     make, read = KINDS[kind]
-    content = make()
-    assert not attempt(read, content)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    generator = random.Random(5)
-    refused = sum(attempt(read, damaged(content, generator)) for _ in range(ROUNDS))
-    assert refused > ROUNDS // 3
-    unit = 1 if sys.platform == "darwin" else 1024
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown * unit < MORE_MEMORY
+    assert refusals(read, make(), FileFormatError, ROUNDS, seed_base + 5) > ROUNDS // 3
 
 
-def test_changed_pickles_behind_right_checksums():
+def test_changed_pickles_behind_right_checksums(seed_base):
     """The checksum of an archive protects nothing from an attacker."""
     with zipfile.ZipFile(io.BytesIO(archive(state()))) as opened:
         records = {name: opened.read(name) for name in opened.namelist()}
     pickled = records.pop("archive/data.pkl")
-    generator = random.Random(6)
-    refused = sum(
-        attempt(load, rezipped(damaged(pickled, generator), records)) for _ in range(ROUNDS)
-    )
-    assert refused > ROUNDS // 3
+
+    def read(changed):
+        load(rezipped(changed, records))
+
+    assert refusals(read, pickled, FileFormatError, ROUNDS, seed_base + 6) > ROUNDS // 3
 
 
 TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n"
@@ -172,6 +130,54 @@ def test_pickles_that_would_take_for_ever(program):
         load(content)
     assert time.process_time() - begin < 3 * SECONDS  # the largest of them are 16 MB
     assert len(str(caught.value)) < 1000
+
+
+CPU_STORAGE = (
+    b"(X\x07\x00\x00\x00storagectorch\nComplexFloatStorage\n"
+    b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuJ\x00\x00\x01\x00tQ"
+)
+TENSOR_ARGUMENTS = b"(" + CPU_STORAGE + b"K\x00(K\x04t(K\x01t\x89ccollections\nOrderedDict\n)Rt"
+CONJUGATED = (
+    b"(" + CPU_STORAGE + b"K\x00(J\x00\x00\x01\x00t(K\x01t\x89ccollections\nOrderedDict\n)R"
+    b"}X\x04\x00\x00\x00conj\x88st"
+)
+MILLION = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20)
+AGAIN = b"h\x00h\x01R"  # the same function on the same arguments
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        TENSOR + b"q\x00" + TENSOR_ARGUMENTS + b"q\x01R" + AGAIN * 100_000,
+        TENSOR + b"q\x00" + CONJUGATED + b"q\x01R" + AGAIN * 10_000,
+        b"c_codecs\nencode\nq\x00(" + MILLION + b"X\x06\x00\x00\x00latin1tq\x01R" + AGAIN * 5_000,
+        b"c__builtin__\nset\nq\x00]("
+        + b"".join(b"J" + struct.pack("<i", n) for n in range(50_000))
+        + b"e\x85q\x01R"
+        + AGAIN * 5_000,
+        b"cargparse\nNamespace\n)Rq\x00"
+        + b"}("
+        + b"".join(b"X\x03\x00\x00\x00%03dN" % n for n in range(999))
+        + b"uq\x01b"
+        + b"h\x00h\x01b" * 50_000,
+        b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btRq\x00"
+        + b"(K\x01J\x00\x00\x10\x00\x85cnumpy\ndtype\n(X\x02\x00\x00\x00i1tR\x89B"
+        + struct.pack("<I", 1 << 20)
+        + bytes(1 << 20)
+        + b"tq\x01b"
+        + b"h\x00h\x01b" * 5_000,
+    ],
+    ids=["tensors", "conjugates", "bytes", "sets", "attributes", "arrays"],
+)
+def test_values_made_again_and_again(program):
+    """Calls that a few bytes repeat may not copy more than a file of that size can hold."""
+    content = rezipped(b"\x80\x02](" + program + b"e.", {"archive/data/0": bytes(8 << 16)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.process_time()
+    with pytest.raises(FileFormatError, match=r"than a file of its size|larger than their storage"):
+        load(content)
+    assert time.process_time() - begin < SECONDS
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < MORE_MEMORY
 
 
 def patched(content, pattern, offset, layout, value):

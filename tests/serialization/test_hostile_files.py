@@ -1,6 +1,7 @@
 """Damaged and hostile files: FileFormatError, quickly, and nothing executed."""
 
 import contextlib
+import gc
 import io
 import os
 import pickle
@@ -33,6 +34,15 @@ def archive_with(pickled, records=None, **options):
         for name, data in (records or {}).items():
             archive.writestr(name, data)
     return file.getvalue()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_heap():
+    """What other tests left in memory is not searched while the reader's time is taken."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def refuse(content, match=None):
