@@ -102,6 +102,8 @@ def tensor(name: str, array: numpy.ndarray, dtype: str) -> bytes:
 def _attribute(name: str, value: Any) -> bytes:
     """An AttributeProto: its name, its kind, its value."""
     head = block(1, name)
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
+        return head + b"".join(block(9, text) for text in value) + integer(20, 8)
     if isinstance(value, (list, tuple)):
         return head + b"".join(integer(8, n) for n in value) + integer(20, 7)
     if isinstance(value, float):

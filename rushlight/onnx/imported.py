@@ -19,7 +19,9 @@ import rushlight
 from rushlight import Tensor, nn
 from rushlight.serialization import FileFormatError
 
+from .arrangements import ARRANGEMENTS
 from .operators import DTYPES, OPERATORS
+from .sequences import SEQUENCES
 from .wire import Message
 
 MAX_DIMENSIONS = 64
@@ -45,6 +47,10 @@ class Program:
     weights: dict[str, Tensor]
     inputs: list[str]
     outputs: list[str]
+
+
+# Every operator that is read.
+KNOWN = OPERATORS | ARRANGEMENTS | SEQUENCES
 
 
 class OnnxModel(nn.Module):
@@ -90,7 +96,7 @@ class OnnxModel(nn.Module):
     def _run(node: Node, values: dict[str, Any]) -> None:
         inputs = [values[name] if name else None for name in node.inputs]
         try:
-            made = OPERATORS[node.kind](node.attributes, *inputs)
+            made = KNOWN[node.kind](node.attributes, *inputs)
         except Exception as error:
             raise RuntimeError(f"ONNX operator {node.kind} ({node.outputs[0]}): {error}") from error
         results = made if isinstance(made, tuple) else (made,)
@@ -142,7 +148,7 @@ def _check(program: Program) -> None:
         raise ValueError("not an ONNX model: it has no outputs")
     known = {"", *program.inputs, *program.weights}
     for node in program.nodes:
-        if node.kind not in OPERATORS:
+        if node.kind not in KNOWN:
             raise ValueError(f"the operator {node.kind} is not known")
         for name in node.inputs:
             if name not in known:

@@ -110,7 +110,9 @@ def _axes(a: Attributes, given: Tensor | None) -> list[int] | None:
     return list(a["axes"]) if "axes" in a else None
 
 
-def _reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
+def reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
+    """An operator over axes, which are an attribute or, of newer opsets, an input."""
+
     def operation(a: Attributes, x: Tensor, axes: Tensor | None = None) -> Tensor:
         along = _axes(a, axes)
         if not along:
@@ -387,11 +389,11 @@ OPERATORS: dict[str, Operation] = {
     "Pad": _pad,
     "Pow": _plain(rushlight.pow),
     "Range": _range,
-    "ReduceMax": _reduction(lambda x, axes, keep: x.amax(axes, keepdim=keep)),
-    "ReduceMean": _reduction(lambda x, axes, keep: x.mean(axes, keepdim=keep)),
-    "ReduceMin": _reduction(lambda x, axes, keep: x.amin(axes, keepdim=keep)),
-    "ReduceProd": _reduction(_product),
-    "ReduceSum": _reduction(lambda x, axes, keep: x.sum(axes, keepdim=keep).to(x.dtype)),
+    "ReduceMax": reduction(lambda x, axes, keep: x.amax(axes, keepdim=keep)),
+    "ReduceMean": reduction(lambda x, axes, keep: x.mean(axes, keepdim=keep)),
+    "ReduceMin": reduction(lambda x, axes, keep: x.amin(axes, keepdim=keep)),
+    "ReduceProd": reduction(_product),
+    "ReduceSum": reduction(lambda x, axes, keep: x.sum(axes, keepdim=keep).to(x.dtype)),
     "Reshape": _reshape,
     "ScatterElements": _scatter,
     "Shape": lambda a, x: rushlight.tensor(
