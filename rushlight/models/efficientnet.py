@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,6 +255,19 @@ class EfficientNet(ImageModel):
         self.classifier = nn.Linear(head, num_classes)
         initialise_convolutions(self)
 
+    def adapted_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A checkpoint under this class's names, also where it came under those of the authors' own
+        TensorFlow code (`_conv_stem`, `_blocks.3._expand_conv`), blocks counted through.
+        """
+        if "_conv_stem.weight" not in state:
+            return dict(state)
+        names = dict(_authors_names(self))
+        parts = {key: key.rpartition(".") for key in state}
+        return {
+            f"{names.get(module, module)}.{leaf}": state[key]
+            for key, (module, _, leaf) in parts.items()
+        }
+
     def forward_features(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, channels, H / 32, W / 32)."""
         x = self.blocks(self.act(self.bn1(self.conv_stem(x))))
@@ -267,6 +280,49 @@ class EfficientNet(ImageModel):
             x = self.act(self.conv_head(x))
         x = functional.dropout(x.flatten(1), self.drop_rate, self.training)
         return x if pre_logits else self.classifier(x)
+
+
+# What the authors' code calls the layers of the net and of each kind of block.
+_AUTHORS_ENDS = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_AUTHORS_GATE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_AUTHORS_BLOCKS: dict[type[Block], dict[str, str]] = {
+    SeparableBlock: {
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn1",
+        "_project_conv": "conv_pw",
+        "_bn2": "bn2",
+        **_AUTHORS_GATE,
+    },
+    InvertedBlock: {
+        "_expand_conv": "conv_pw",
+        "_bn0": "bn1",
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn2",
+        "_project_conv": "conv_pwl",
+        "_bn2": "bn3",
+        **_AUTHORS_GATE,
+    },
+    PlainBlock: {},
+}
+
+
+def _authors_names(model: EfficientNet) -> Iterator[tuple[str, str]]:
+    """(the authors' name, ours) of each layer."""
+    yield from _AUTHORS_ENDS.items()
+    blocks = [
+        (f"blocks.{place}.{index}", block)
+        for place, stage in enumerate(model.blocks)
+        for index, block in enumerate(stage)
+    ]
+    for count, (prefix, block) in enumerate(blocks):
+        for theirs, ours in _AUTHORS_BLOCKS[type(block)].items():
+            yield f"_blocks.{count}.{theirs}", f"{prefix}.{ours}"
 
 
 def _repeats(stages: Table, depth: float, fixed_ends: bool) -> list[list[int]]:

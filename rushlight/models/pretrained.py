@@ -59,7 +59,7 @@ def download(repository: str, file_name: str = FILE_NAME, revision: str | None =
     except ImportError as error:
         raise RuntimeError(
             "pretrained weights come from the Hugging Face hub: pip install huggingface_hub, "
-            "or pass checkpoint_path="
+            f"or pass checkpoint_path= ({error})"
         ) from error
     path = Path(hf_hub_download(repository, file_name, revision=revision))
     stored = path.resolve()

@@ -173,6 +173,26 @@ def test_a_classifier_for_other_classes_stays_fresh():
         load_weights(models.create_model(NAME, num_classes=7), state)
 
 
+def test_efficientnets_take_the_names_of_the_authors_code():
+    names = {
+        "_conv_stem.weight": "conv_stem.weight",
+        "_bn0.running_var": "bn1.running_var",
+        "_blocks.0._depthwise_conv.weight": "blocks.0.0.conv_dw.weight",
+        "_blocks.0._project_conv.weight": "blocks.0.0.conv_pw.weight",
+        "_blocks.4._expand_conv.weight": "blocks.2.1.conv_pw.weight",
+        "_blocks.4._bn0.num_batches_tracked": "blocks.2.1.bn1.num_batches_tracked",
+        "_blocks.15._se_reduce.bias": "blocks.6.0.se.conv_reduce.bias",
+        "_blocks.15._bn2.weight": "blocks.6.0.bn3.weight",
+        "_fc.bias": "classifier.bias",
+    }
+    with rl.device("meta"):
+        model = models.create_model("tf_efficientnet_b0")
+    adapted = model.adapted_weights({name: rl.zeros(1) for name in names})
+    assert list(adapted) == list(names.values())
+    assert set(adapted) <= set(model.state_dict())
+    assert set(model.adapted_weights(model.state_dict())) == set(model.state_dict())
+
+
 def test_a_first_convolution_keeps_its_response_to_grey_images():
     weight = rl.randn(4, 3, 3, 3)
     grey = rl.randn(2, 1, 8, 8)
