@@ -8,11 +8,16 @@ defines
 where `%buffers` points to the pointers [A, B, C, extra buffers of the epilogue...] and `%scalars`
 to 8-byte slots holding float64 or int64. Tasks are independent: any thread may run any of them.
 Invariant: which task computes what, and in which order, follows from the plan alone.
+
+`emit_shared` gives the same kernel in pieces: its tile and packing functions, which know strides
+and heights but few extents, and its driver, which reads the sizes and the addresses of those
+functions from a table. Kernels of other sizes consist of the same pieces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -35,10 +40,20 @@ from rushlight.codegen.contraction_tile import (
 from rushlight.codegen.isa import Isa
 from rushlight.kernel.contraction import Contraction, touched
 
-__all__ = ["EmittedKernel", "emit", "suggested_parts", "tasks"]
+__all__ = [
+    "EmittedKernel",
+    "Function",
+    "SharedKernel",
+    "emit",
+    "emit_shared",
+    "suggested_parts",
+    "tasks",
+]
 
 # From this many products to a result on, the driver is not optimised.
 LONG_SUM = 64
+# Panels on the stack of a driver of any size are multiples of this many bytes.
+PANEL_STEP = 1 << 16
 
 # One entry for each operand: the name of a byte offset, or None where it does not move.
 Offsets = list[str | None]
@@ -52,6 +67,26 @@ class EmittedKernel:
     name: str
     tasks: int
     scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function as a module of its own, named after its text."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True)
+class SharedKernel:
+    """A kernel in pieces: `driver` expects behind the operands' pointers one to a table of 64-bit
+    numbers: the addresses of `pieces`, then `numbers`.
+    """
+
+    driver: Function
+    pieces: tuple[Function, ...]
+    numbers: tuple[int, ...]
+    tasks: int
 
 
 def tasks(spec: Contraction, isa: Isa) -> int:
@@ -70,23 +105,81 @@ def emit(spec: Contraction, isa: Isa, name: str) -> EmittedKernel:
     """
     plan = make_plan(spec, isa)
     declarations: set[str] = set()
-    shapes = _tile_shapes(plan) if plan.tasks else {}
-    tiles = {key: f"{name}_tile{shape.rows}x{shape.columns}" for key, shape in shapes.items()}
-    view = packed_view(plan)
-    texts = [
-        TileEmitter(view, shape, isa, declarations).emit(tiles[key])
-        for key, shape in shapes.items()
-    ]
-    packs: dict[bool, str] = {}
     pieces: dict[str, str] = {}
-    for (row_edge, column_edge), shape in shapes.items():
-        if plan.packed and not row_edge:
-            packs[column_edge] = f"{name}_pack{shape.columns}"
-            emitter = PackEmitter(plan, shape, isa, declarations, pieces)
-            texts.append(emitter.emit(packs[column_edge]))
+    texts = []
+
+    def define(stem: str, emitter: TileEmitter) -> str:
+        texts.append(emitter.emit(f"{name}_{stem}"))
+        return f"{name}_{stem}"
+
+    def new(_: str) -> tuple[set[str], dict[str, str]]:
+        return declarations, pieces
+
+    tiles, packs = _functions(plan, isa, new, define)
     driver = _Driver(spec, plan, tiles, packs).emit(name)
     text = "\n".join([*sorted(declarations), *pieces.values(), *texts, driver, ""])
     return EmittedKernel(text, name, plan.tasks, _panel_bytes(plan))
+
+
+def emit_shared(spec: Contraction, isa: Isa) -> SharedKernel:
+    """`spec` in pieces that kernels of other sizes share.
+
+    >>> from rushlight.codegen.isa import AVX2
+    >>> from rushlight.kernel.contraction_forms import matrix_product
+    >>> one, other = (emit_shared(matrix_product(m, 64, 256), AVX2) for m in (480, 960))
+    >>> one.driver == other.driver, one.pieces == other.pieces, one.numbers == other.numbers
+    (True, True, False)
+    """
+    plan = make_plan(spec, isa)
+    made: dict[str, Function] = {}
+    parts: tuple[set[str], dict[str, str]] = set(), {}
+
+    def new(_: str) -> tuple[set[str], dict[str, str]]:
+        nonlocal parts
+        parts = set(), {}
+        return parts
+
+    def define(stem: str, emitter: TileEmitter) -> str:
+        text = emitter.emit(_PIECE)
+        made[stem] = _function([*sorted(parts[0]), *parts[1].values(), text])
+        return stem
+
+    tiles, packs = _functions(plan, isa, new, define)
+    driver = _Driver(spec, plan, tiles, packs, list(made))
+    text = driver.emit(_PIECE)
+    return SharedKernel(_function([text]), tuple(made.values()), tuple(driver.numbers), plan.tasks)
+
+
+_PIECE = "piece"
+
+
+def _function(texts: Sequence[str]) -> Function:
+    """A module whose main function is called after what it does."""
+    text = "\n".join([*texts, ""])
+    name = "part_" + hashlib.sha256(text.encode()).hexdigest()[:24]
+    text = text.replace(f"define internal void @{_PIECE}(", f"define void @{_PIECE}(")
+    return Function(text.replace(f"@{_PIECE}", f"@{name}"), name)
+
+
+def _functions(
+    plan: Plan,
+    isa: Isa,
+    new: Callable[[str], tuple[set[str], dict[str, str]]],
+    define: Callable[[str, TileEmitter], str],
+) -> tuple[dict[tuple[bool, bool], str], dict[bool, str]]:
+    """The names of the tile functions and of the packing functions, once they are defined."""
+    shapes = _tile_shapes(plan) if plan.tasks else {}
+    view = packed_view(plan)
+    tiles, packs = {}, {}
+    for key, shape in shapes.items():
+        stem = f"tile{shape.rows}x{shape.columns}"
+        tiles[key] = define(stem, TileEmitter(view, shape, isa, new(stem)[0]))
+    for (row_edge, column_edge), shape in shapes.items():
+        if plan.packed and not row_edge:
+            stem = f"pack{shape.columns}"
+            emitter = PackEmitter(plan, shape, isa, *new(stem))
+            packs[column_edge] = define(stem, emitter)
+    return tiles, packs
 
 
 def _panel_bytes(plan: Plan) -> int:
@@ -119,9 +212,19 @@ class _Driver:
         plan: Plan,
         tiles: dict[tuple[bool, bool], str],
         packs: dict[bool, str],
+        shared: Sequence[str] | None = None,
     ) -> None:
+        """`shared`: the functions in the order in which the table has them, if there is one."""
         self.given, self.plan, self.tiles, self.packs = given, plan, tiles, packs
         self.writer = Writer(set())
+        self.shared = shared
+        # Sizes are read from the table where a tile's work is long beside dividing by them.
+        nests = (plan.batch, plan.rows, plan.columns)
+        divides = any(sum(loop.extent > 1 for loop in nest) > 1 for nest in nests)
+        cheap = not divides or count(plan.sums) >= LONG_SUM
+        self.generic = shared is not None and cheap and not SETTINGS.bounds
+        self.numbers: list[int] = []
+        self.early: list[str] = []
         spec = plan.spec
         extras = [step for step in spec.epilogue if step.buffer is not None]
         dtypes = [spec.dtype_a, spec.dtype_b, spec.dtype_c, *(step.dtype for step in extras)]
@@ -137,7 +240,9 @@ class _Driver:
         arguments = "ptr %buffers, ptr %scalars, ptr %status, i64 %begin, i64 %end"
         if self.plan.tasks:
             if self.packs:
-                writer.line(f"%panel = alloca i8, i64 {_panel_bytes(self.plan)}, align 64")
+                size = _panel_bytes(self.plan)
+                size = ceil(size / PANEL_STEP) * PANEL_STEP if self.generic else size
+                writer.line(f"%panel = alloca i8, i64 {size}, align 64")
             bases = self._bases()
             if SETTINGS.bounds:
                 self._limits(bases)
@@ -147,14 +252,44 @@ class _Driver:
         # The walk costs little next to a tile: compiling it plainly halves the time to compile.
         quick = "noinline optnone " if count(self.plan.sums) >= LONG_SUM else ""
         head = f"define void @{name}({arguments}) {quick}nounwind {{"
-        return "\n".join([head, "entry:", *writer.lines, "  ret void", "}"])
+        lines = [*self._table(), *self.early, *writer.lines]
+        return "\n".join([head, "entry:", *lines, "  ret void", "}"])
+
+    def _table(self) -> list[str]:
+        """The start of the function: the table, and the addresses in it."""
+        if self.shared is None or not self.plan.tasks:
+            return []
+        lines = [
+            f"  %last = getelementptr ptr, ptr %buffers, i64 {len(set(self.slots))}",
+            "  %table = load ptr, ptr %last, align 8",
+        ]
+        for number, name in enumerate(self.shared):
+            lines.append(f"  %at_{name} = getelementptr ptr, ptr %table, i64 {number}")
+            lines.append(f"  %{name} = load ptr, ptr %at_{name}, align 8")
+        return lines
+
+    def _number(self, value: int, any_value: bool = False) -> str:
+        """A size: as it is, or read from the table. 0 and 1 say how loops nest: they are written
+        out, but for numbers that may have any value.
+        """
+        if not self.generic or self.shared is None or (value in (0, 1) and not any_value):
+            return str(value)
+        place = len(self.shared) + len(self.numbers)
+        name = f"%n{len(self.numbers)}"
+        self.numbers.append(value)
+        self.early.append(f"  {name}_at = getelementptr i64, ptr %table, i64 {place}")
+        self.early.append(f"  {name} = load i64, ptr {name}_at, align 8")
+        return name
+
+    def _callee(self, name: str) -> str:
+        return f"@{name}" if self.shared is None else f"%{name}"
 
     def _bases(self) -> list[str]:
         pointers = []
         for slot, offset, size in zip(self.slots, self.offsets, self.item_bytes, strict=True):
             place = self.writer.move("%buffers", 8 * slot)
             pointer = self.writer.value(f"load ptr, ptr {place}, align 8")
-            pointers.append(self.writer.move(pointer, offset * size))
+            pointers.append(self.writer.move(pointer, self._number(offset * size) if offset else 0))
         return pointers
 
     def _limits(self, bases: list[str]) -> None:
@@ -184,9 +319,9 @@ class _Driver:
         writer, plan = self.writer, self.plan
         ranges = []
         for size, steps in reversed(list(zip(plan.counts, plan.grid, strict=True))):
-            parts = ceil(size / steps)
-            place = writer.value(f"urem i64 {task}, {parts}") if parts > 1 else "0"
-            task = writer.value(f"udiv i64 {task}, {parts}") if parts > 1 else task
+            parts = self._number(ceil(size / steps), size > 1)
+            place = writer.value(f"urem i64 {task}, {parts}") if parts != "1" else "0"
+            task = writer.value(f"udiv i64 {task}, {parts}") if parts != "1" else task
             ranges.append(self._range(place, steps, size))
         columns, rows, batch = ranges
 
@@ -219,14 +354,17 @@ class _Driver:
     def _range(self, place: str, steps: int, size: int) -> tuple[str, str]:
         """(start, length) of part `place` of `size` steps cut into parts of `steps`."""
         writer = self.writer
-        if steps >= size:
-            return "0", str(size)
-        start = writer.value(f"mul i64 {place}, {steps}")
-        if size % steps == 0:
-            return start, str(steps)
-        left = writer.value(f"sub i64 {size}, {start}")
-        short = writer.value(f"icmp ult i64 {left}, {steps}")
-        return start, writer.value(f"select i1 {short}, i64 {left}, i64 {steps}")
+        if steps >= size and (size == 1 or not self.generic):
+            return "0", self._number(size)
+        if steps == 1 and not self.generic:
+            return place, "1"
+        step = self._number(steps, True)
+        start = writer.value(f"mul i64 {place}, {step}")
+        if size % steps == 0 and not self.generic:
+            return start, step
+        left = writer.value(f"sub i64 {self._number(size, True)}, {start}")
+        short = writer.value(f"icmp ult i64 {left}, {step}")
+        return start, writer.value(f"select i1 {short}, i64 {left}, i64 {step}")
 
     def _over(self, part: tuple[str, str], body: Callable[[str], None]) -> None:
         """Run `body` for each index of a range."""
@@ -250,13 +388,15 @@ class _Driver:
             loop = loops[depth]
             index = flat
             if count(loops[:depth]) > 1:
-                index = writer.value(f"urem i64 {flat}, {loop.extent}")
-                flat = writer.value(f"udiv i64 {flat}, {loop.extent}")
+                extent = self._number(loop.extent)
+                index = writer.value(f"urem i64 {flat}, {extent}")
+                flat = writer.value(f"udiv i64 {flat}, {extent}")
             if depth == len(loops) - 1:
                 innermost = index
             for operand, stride in enumerate(loop.strides):
                 if stride and loop.extent > 1:
-                    part = writer.value(f"mul i64 {index}, {stride * self.item_bytes[operand]}")
+                    bytes_ = self._number(stride * self.item_bytes[operand])
+                    part = writer.value(f"mul i64 {index}, {bytes_}")
                     before = offsets[operand]
                     offsets[operand] = writer.value(f"add i64 {before}, {part}") if before else part
         return offsets, innermost
@@ -268,13 +408,13 @@ class _Driver:
         ]
 
     def _is_last(self, index: str, loop: Loop) -> str:
-        return self.writer.value(f"icmp eq i64 {index}, {loop.extent - 1}")
+        return self.writer.value(f"icmp eq i64 {index}, {self._number(loop.extent - 1)}")
 
     def _sum_blocks(self, here: list[str], body: Callable[[list[str], str], None]) -> None:
         """The loops of the sum outside the tile, and its blocks."""
         plan, writer = self.plan, self.writer
         if not plan.blocked:
-            body(here, "i64 0, i1 true, i1 true")
+            body(here, f"i64 {self._number(plan.sums[plan.cut].extent)}, i1 true, i1 true")
             return
         cut = plan.sums[plan.cut]
         blocks = cut.every(plan.block)
@@ -284,10 +424,10 @@ class _Driver:
             offsets, block = self._decode(index, loops)
             _, steps = self._range(block, plan.block, cut.extent)
             first = writer.value(f"icmp eq i64 {index}, 0")
-            last = writer.value(f"icmp eq i64 {index}, {count(loops) - 1}")
+            last = writer.value(f"icmp eq i64 {index}, {self._number(count(loops) - 1)}")
             body(self._moved(here, offsets), f"i64 {steps}, i1 {first}, i1 {last}")
 
-        self._over(("0", str(count(loops))), turn)
+        self._over(("0", self._number(count(loops))), turn)
 
     def _call(
         self, pointers: list[str], row_edge: str | None, column_edge: str | None, flags: str
@@ -297,7 +437,7 @@ class _Driver:
 
         def call(key: tuple[bool, bool]) -> None:
             rest = f"ptr %scalars, {flags}{limits_argument()}"
-            self.writer.line(f"call void @{self.tiles[key]}({arguments}, {rest})")
+            self.writer.line(f"call void {self._callee(self.tiles[key])}({arguments}, {rest})")
 
         def by_column(row: bool) -> None:
             self._either(column_edge, lambda column: call((row, column)))
@@ -310,7 +450,7 @@ class _Driver:
         self._either(
             column_edge,
             lambda edge: self.writer.line(
-                f"call void @{self.packs[edge]}(ptr %panel, ptr {panel}, {steps}"
+                f"call void {self._callee(self.packs[edge])}(ptr %panel, ptr {panel}, {steps}"
                 f"{limits_argument()})"
             ),
         )

@@ -55,7 +55,7 @@ class PackEmitter(TileEmitter):
 
     def _copy(self, level: int, pointers: list[str], name: str) -> None:
         """One loop of the sum: the target moves on by whole rows, the source by its stride."""
-        cut = level == self.plan.cut and self.plan.blocked
+        cut = level == self.plan.cut and self.plan.counted
         limit: str | int = "%steps" if cut else self.plan.sums[level].extent
         inner = prod(loop.extent for loop in self.plan.sums[level + 1 :])
         innermost = level == len(self.plan.sums) - 1

@@ -25,7 +25,7 @@ from functools import lru_cache
 from math import ceil, prod
 
 from rushlight.codegen.isa import Isa
-from rushlight.kernel.contraction import Axis, Contraction, extra_buffers, simplify
+from rushlight.kernel.contraction import Axis, Contraction, extra_buffers, reach, simplify
 
 ITEM_BYTES = {
     "float16": 2,
@@ -52,6 +52,8 @@ CROWDED_PENALTY = 0.15
 PANEL_BYTES = 96 * 1024
 # A panel whose rows lie this many bytes apart is copied when as many row tiles read it.
 PACK_STRIDE = 1024
+# The same where A, too, is read across its rows: each step of the sum then meets new cache lines.
+PACK_STRIDE_ACROSS = 768
 PACK_ROW_TILES = 4
 # Sums that cannot be cut (C is narrower than the accumulator) have panels of at most this length.
 LONGEST_WHOLE_SUM = 4096
@@ -62,7 +64,12 @@ PACK_COST = 20
 # many products to a result (each part costs one more addition and its memory).
 TASK_TILES = 48
 MOST_PARTS = 32
+# A loop of the sum of so many steps may as well be told its number when it runs.
+LONG_LOOP = 16
+# Operands that together are smaller stay in a core's cache however many tasks read them.
+NEAR_BYTES = 2 << 20
 PART_LENGTH = 256
+FEWEST_PARTS = 4  # fewer save less than their addition costs
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,13 @@ class Plan:
     def blocked(self) -> bool:
         """Whether a tile is visited more than once, its sum resting in C meanwhile."""
         return self.cut > 0 or self.block < self.sums[0].extent
+
+    @property
+    def counted(self) -> bool:
+        """Whether the steps of the cut loop are told when a tile is called: few of them, such as
+        the columns of a filter, are written out.
+        """
+        return self.blocked or self.sums[self.cut].extent >= LONG_LOOP
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -442,7 +456,8 @@ def _scattered(plan: Plan) -> bool:
     item = ITEM_BYTES[plan.spec.dtype_b]
     width = plan.tile.vectors * plan.tile.lanes
     fits = plan.panel_steps * width * item <= 2 * PANEL_BYTES
-    return fits and abs(plan.sums[-1].strides[1]) * item >= max(PACK_STRIDE, width * item + 1)
+    least = PACK_STRIDE if abs(plan.sums[-1].strides[0]) == 1 else PACK_STRIDE_ACROSS
+    return fits and abs(plan.sums[-1].strides[1]) * item >= max(least, width * item + 1)
 
 
 def suggested_parts(spec: Contraction, isa: Isa) -> tuple[int, int] | None:
@@ -456,8 +471,18 @@ def suggested_parts(spec: Contraction, isa: Isa) -> tuple[int, int] | None:
     if outputs == 0:
         return None
     work = spec.multiplications // TASK_MULTIPLICATIONS
-    wanted = ceil(min(MOST_TASKS, work) * TASK_TILES / prod(plan.counts))
+    read = sum(
+        (high - low + 1) * ITEM_BYTES[dtype]
+        for (low, high), dtype in (
+            (reach(spec, 0), spec.dtype_a),
+            (reach(spec, 1), spec.dtype_b),
+        )
+    )
+    tiles = TASK_TILES if read > NEAR_BYTES else 1
+    wanted = ceil(min(MOST_TASKS, work) * tiles / prod(plan.counts))
     wanted = min(wanted, work, MOST_PARTS, spec.multiplications // outputs // PART_LENGTH)
+    if wanted < FEWEST_PARTS:
+        return None
     best: tuple[int, int, int] | None = None
     for index, axis in enumerate(spec.axes):
         if axis.c == 0:

@@ -303,7 +303,7 @@ class TileEmitter:
 
     def _sum(self, depth: int, level: int, pointers: list[str], total: list[str]) -> list[str]:
         """The nest of sum loops from `level` inwards; depth 0 is the cut loop."""
-        cut = depth == 0 and self.plan.blocked
+        cut = depth == 0 and self.plan.counted
         limit: str | int = self.steps if cut else self.plan.sums[level].extent
         if level < len(self.plan.sums) - 1:
             return self._run(level, limit, 1, pointers, total)[2:]
@@ -312,7 +312,9 @@ class TileEmitter:
             whole = self.plan.sums[level].extent // unroll * unroll
             state = self._run(level, whole, unroll, pointers, total)
             return self._rest(level, self.plan.sums[level].extent - whole, state)
-        if self.plan.block % unroll == 0 and self.plan.sums[level].extent % unroll == 0:
+        if (not self.plan.blocked or self.plan.block % unroll == 0) and self.plan.sums[
+            level
+        ].extent % unroll == 0:
             return self._run(level, limit, unroll, pointers, total)[2:]
         return self._guarded(level, unroll, pointers, total)
 

@@ -44,7 +44,7 @@ def written(step: Step) -> set[int]:
     if step.kernel is not None:
         modes = (parameter.mode for parameter in step.kernel.parameters)
         return {place for place, mode in zip(step.places, modes) if mode != "in"}
-    return {step.places[-1]} if step.contraction is not None else set(step.places)
+    return {step.places[2]} if step.contraction is not None else set(step.places)
 
 
 def touched(step: Step) -> set[int]:

@@ -305,6 +305,13 @@ def _real_or_complex(node: Node, x: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(x))
 
 
+def _joined(real: np.ndarray, imag: np.ndarray, dtype: Any) -> np.ndarray:
+    """Complex numbers of two parts, which a sum would not give where one is infinite."""
+    made = np.empty(np.broadcast_shapes(real.shape, imag.shape), dtype)
+    made.real, made.imag = real, imag
+    return made
+
+
 _MEANINGS: dict[str, Meaning] = {
     "const": _const,
     "iota": _iota,
@@ -324,7 +331,7 @@ _MEANINGS: dict[str, Meaning] = {
     "real": lambda node, x: np.ascontiguousarray(x.real).reshape(node.shape),
     "imag": lambda node, x: np.ascontiguousarray(x.imag).reshape(node.shape),
     "conj": lambda node, x: np.conj(x),
-    "complex": lambda node, a, b: (a + 1j * b).astype(node.dtype.numpy),
+    "complex": lambda node, a, b: _joined(a, b, node.dtype.numpy),
     "complex_abs": _real_or_complex,
     "pick": lambda node, results: results[node.attributes[0]],
     "expand": lambda node, x: np.broadcast_to(x, node.shape),

@@ -68,7 +68,7 @@ class _Native:
     A program that runs often gets code for its own sizes in the place of code for any size.
     """
 
-    __slots__ = ("base", "place", "runs", "scalars", "state", "steps")
+    __slots__ = ("base", "generic", "place", "runs", "scalars", "state", "steps")
 
     def __init__(
         self,
@@ -87,8 +87,10 @@ class _Native:
         self.runs = 0
         self.state = self._table(MACHINE.target.resolve(steps))
 
-    def _table(self, codes: Sequence[Code]) -> tuple[StepTable, np.ndarray | None]:
-        """The table of steps, and what generic code is given: the last of the table's pointers."""
+    def _table(self, codes: Sequence[Code]) -> tuple[StepTable, np.ndarray, int]:
+        """The table of steps, and the numbers that code is given: the address of these is the last
+        of the table's pointers (0 where there are none).
+        """
         plan, pointers, slots = self.place
         numbers = np.array([n for code in codes for n in code.numbers], np.int64)
         rows: list[tuple[int, ...]] = []
@@ -109,13 +111,15 @@ class _Native:
                 for kind in (step.kernel.scalars if step.kernel else ())
             )
         pointers += bool(given)
+        self.generic = any(code.numbers and step.kernel for step, code in zip(self.steps, codes))
         table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
-        return table, numbers if given else None
+        return table, numbers, numbers.ctypes.data if given else 0
 
     def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> Failure | None:
-        table, numbers = self.state
-        if numbers is not None:
-            addresses = [*addresses, numbers.ctypes.data]
+        table, _, numbers = self.state
+        if numbers:
+            addresses = [*addresses, numbers]
+        if self.generic:
             self.runs += 1
             if self.runs == OFTEN and MACHINE.target.may_specialise(self.steps):
                 self.state = self._table(MACHINE.target.resolve(self.steps, special=True))

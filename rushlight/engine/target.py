@@ -52,6 +52,7 @@ class CpuTarget:
     def __init__(self) -> None:
         self.isa: Isa = detect(host_features())
         self.code: dict[Key, Code] = {}
+        self.functions: dict[str, int] = {}  # of contractions, which share them
         self.skeletons: set[Key] = set()
         self.specialised = 0
 
@@ -112,20 +113,30 @@ class CpuTarget:
         if kernels:
             tasks = [0 if is_skeleton(k) else tasks_of(k) for k in kernels]
             texts.append((loops.emit_module(kernels, self.isa), [k.name for k in kernels], tasks))
-        for spec in specs:
-            made = contractions.emit(spec, self.isa, "contraction_" + digest(repr(spec)))
-            texts.append((made.text, [made.name], [made.tasks]))
         found: list[Code] = []
         for text, names, tasks in texts:
             log("llvm", partial(str, text))
             addresses = compile_module(text, names)
             found.extend(Code(addresses[name], count) for name, count in zip(names, tasks))
+        found.extend(self._contraction(spec) for spec in specs)
         done: list[Kernel | Contraction] = [k for k in items if isinstance(k, Kernel)]
         done.extend(specs)
         for item, code in zip(done, found):
             self.code[code_key(item)] = code
         generic = sum(isinstance(k, Kernel) and is_skeleton(k) for k in items)
         COUNTERS.compiled(len(items), time.perf_counter() - begin, generic)
+
+    def _contraction(self, spec: Contraction) -> Code:
+        """The code of a contraction: functions that those of other sizes share, called as the
+        table says that a step hands its driver.
+        """
+        made = contractions.emit_shared(spec, self.isa)
+        for function in (made.driver, *made.pieces):
+            if function.name not in self.functions:
+                log("llvm", partial(str, function.text))
+                self.functions.update(compile_module(function.text, [function.name]))
+        table = [self.functions[function.name] for function in made.pieces]
+        return Code(self.functions[made.driver.name], made.tasks, (*table, *made.numbers))
 
     def named(self, kernel: Kernel) -> Kernel:
         """The kernel under a name made of its content."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
 
-from rushlight.kernel.contraction import Axis, Contraction
+from rushlight.kernel.contraction import Axis, Contraction, Step
 
 # (before, after) for each spatial dimension.
 Margin = tuple[tuple[int, int], ...]
@@ -67,6 +67,25 @@ def panel_width(columns: int) -> int:
     return next((width for width in (64, 32, 16) if columns % width == 0), columns)
 
 
+def rows_in_panels(spec: Contraction, width: int) -> Contraction:
+    """The same matrix product with A, whose rows lie side by side in each step of the sum, laid out
+    as [m / width, k, width] instead of [k, m].
+
+    >>> from rushlight.kernel.contraction import Axis, Contraction
+    >>> loops = Axis("m", 64, 1, 0, 8), Axis("n", 8, 0, 1, 1), Axis("k", 5, 64, 8, 0)
+    >>> [(axis.name, axis.extent, axis.a) for axis in rows_in_panels(Contraction(loops), 16).axes]
+    [('n', 8, 0), ('k', 5, 16), ('rows', 4, 80), ('m', 16, 1)]
+    """
+    rows = next(axis for axis in spec.axes if axis.a == 1 and axis.b == 0)
+    if rows.extent % width:
+        raise ValueError(f"panels of {width} rows do not divide {rows.extent} rows")
+    others = [replace(x, a=x.a // rows.extent * width) for x in spec.axes if x is not rows]
+    length = prod(axis.extent for axis in others if axis.a)
+    outer = Axis("rows", rows.extent // width, length * width, 0, rows.c * width)
+    axes = (*others, outer, replace(rows, extent=width))
+    return replace(spec, axes=axes, epilogue=_cut(spec, rows, width))
+
+
 def in_panels(spec: Contraction, rows: int, width: int) -> Contraction:
     """The same sum with B laid out as [columns / width, rows, width] instead of [rows, columns].
 
@@ -87,7 +106,22 @@ def in_panels(spec: Contraction, rows: int, width: int) -> Contraction:
     ]
     axes.append(Axis("panel", columns.extent // width, 0, rows * width, width))
     axes.append(replace(columns, extent=width))
-    return replace(spec, axes=tuple(axes), b_offset=spec.b_offset // columns.extent * width)
+    start = spec.b_offset // columns.extent * width
+    epilogue = _cut(spec, columns, width)
+    return replace(spec, axes=tuple(axes), b_offset=start, epilogue=epilogue)
+
+
+def _cut(spec: Contraction, axis: Axis, width: int) -> tuple[Step, ...]:
+    """The epilogue where an axis is taken out and comes last, as a loop over blocks of `width` and
+    one within them.
+    """
+    place = spec.axes.index(axis)
+
+    def strides(step: Step) -> tuple[int, ...]:
+        rest = step.strides[:place] + step.strides[place + 1 :]
+        return (*rest, step.strides[place] * width, step.strides[place])
+
+    return tuple(replace(x, strides=strides(x)) if x.strides else x for x in spec.epilogue)
 
 
 @dataclass(frozen=True)

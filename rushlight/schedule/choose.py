@@ -12,11 +12,13 @@ from collections.abc import Sequence
 
 from ..graph.node import ContractionMap, Node
 from ..kernel.contraction import ACCUMULATORS
+from .epilogues import Chain, chains
 
 DEAR = 12.0  # work per element above which a node with several users is stored
 FAR = 100  # stored nodes between two users from which on memory is worth more than work:
 DEARER = 48.0  # what a node then costs that is kept, say from the forward to the backward pass
 DEEP = 40  # nodes in a row that may be computed in one place
+WINDOWED = 16  # how much larger than a window may be what is stored for its sake
 WIDE = 120.0  # work per element that one kernel may hold
 
 _COSTS = {
@@ -103,7 +105,7 @@ class Choice:
     `orders`: for a stored node, the order of dimensions (outermost first) its user asks for.
     """
 
-    __slots__ = ("costs", "depths", "numpy", "orders", "stored")
+    __slots__ = ("chains", "costs", "depths", "numpy", "orders", "stored")
 
     def __init__(self) -> None:
         self.stored: set[int] = set()
@@ -111,6 +113,7 @@ class Choice:
         self.numpy: set[int] = set()
         self.costs: dict[int, float] = {}
         self.depths: dict[int, int] = {}
+        self.chains: dict[int, Chain] = {}
 
 
 def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> Choice:
@@ -135,6 +138,10 @@ def choose(nodes: Sequence[Node], outputs: Sequence[Node]) -> Choice:
         for n in nodes
         if n.op in ("const", "scalar") or (n.op == "input" and id(n) not in wanted)
     }
+    choice.chains = chains(nodes, consumers, wanted | choice.numpy, choice.stored)
+    for end, chain in choice.chains.items():
+        if id(chain.product) in choice.orders:
+            choice.orders[end] = choice.orders[id(chain.product)]
     return choice
 
 
@@ -145,7 +152,7 @@ def _demand(node: Node, choice: Choice) -> None:
     elif node.op == "contract":
         mapping: ContractionMap = node.attributes[0]
         for x, order in zip(node.inputs, mapping.orders):
-            choice.stored.add(id(x))
+            choice.stored.add(id(x if order is not None else _under_windows(x, choice)))
             if order is not None:
                 choice.orders.setdefault(id(x), order)
         if mapping.orders[2] is not None:
@@ -157,6 +164,23 @@ def _demand(node: Node, choice: Choice) -> None:
             choice.orders[id(x)] = tuple(range(x.ndim))
     elif node.op == "write":
         choice.stored.add(id(node.inputs[0]))
+
+
+def _under_windows(x: Node, choice: Choice) -> Node:
+    """What a product reads: where an operand is a window of good part of something (the queries of
+    queries, keys and values), that is stored, in the order that the window was made for, and the
+    product walks the window.
+    """
+    base, own = x, None
+    while base.op in ("strided", "slice"):
+        own = base.attributes[0] if base.op == "strided" else None
+        base = base.inputs[0]
+    if base.numel > WINDOWED * x.numel:
+        return x
+    if own is not None and base.op != "input":
+        order = tuple(sorted(range(base.ndim), key=lambda d: -own[d]))
+        choice.orders.setdefault(id(base), order)
+    return base
 
 
 def _cost(node: Node, choice: Choice) -> None:
@@ -195,7 +219,9 @@ def _is_free(node: Node) -> bool:
 
 
 def _store_shared(nodes: Sequence[Node], consumers: dict[int, list[Node]], choice: Choice) -> None:
-    """Store what is dear and has users in several steps; dearer where they are far apart."""
+    """Store what is dear and has users in several steps; dearer where the first two are far apart
+    (a third, in the backward pass, changes nothing: what is stored for two serves it as well).
+    """
     steps: dict[int, frozenset[int]] = {}
     places: dict[int, int] = {}  # of stored nodes, counted from the end
     for node in reversed(nodes):
@@ -207,8 +233,8 @@ def _store_shared(nodes: Sequence[Node], consumers: dict[int, list[Node]], choic
             if len(users) > 2:
                 break
         if id(node) not in choice.stored and len(users) > 1 and node.inputs:
-            between = max(places[u] for u in users) - min(places[u] for u in users)
-            if choice.costs[id(node)] > (DEAR if between < FAR else DEARER):
+            first, second = sorted((places[u] for u in users), reverse=True)[:2]
+            if choice.costs[id(node)] > (DEAR if first - second < FAR else DEARER):
                 choice.stored.add(id(node))
                 places[id(node)] = len(places)
         steps[id(node)] = frozenset(users)

@@ -108,14 +108,46 @@ class Groups:
             numpy_copy(self.planner, node, slot)
             return
         group = self.open(self.maps, ("copy", len(self.all)), node.shape)
-
-        def store() -> None:
-            index = group.index()
-            group.body.store(slot, index, group.body.value(node, index))
-            group.strides = slot.strides
-
-        self.fill(group, store)
+        self.fill(group, lambda: self.add_copy(group, node, slot))
+        group.strides = slot.strides
         group.nodes.append(node)
+
+    def add_copy(self, group: Group, node: Node, slot: Slot) -> None:
+        index = group.index()
+        group.body.store(slot, index, group.body.value(node, index))
+
+    def piece(self, node: Node, slot: Slot) -> int:
+        """A node stored in a window of a larger buffer, by a kernel that fits or one of its own:
+        which step that is.
+        """
+        if node.dtype.is_complex:
+            numpy_copy(self.planner, node, slot)
+            return len(self.planner.steps) - 1
+        needs = self.needs(node, include=True)
+        dense = ordered_strides(node.shape, by_distance(node.shape, slot.strides))
+        fitting = (
+            group
+            for group in reversed(self.maps.get(node.shape, [])[-LOOK_BACK:])
+            if group.strides == dense
+            and self.fits(group, needs)
+            and self.try_copy(group, node, slot)
+        )
+        group = next(fitting, None) or self.open(self.maps, node.shape, node.shape)
+        if not group.strides:
+            self.fill(group, lambda: self.add_copy(group, node, slot))
+            group.strides = dense
+        group.nodes.append(node)
+        group.reads.update(needs)
+        return group.step
+
+    def try_copy(self, group: Group, node: Node, slot: Slot) -> bool:
+        before = group.body.state()
+        try:
+            self.add_copy(group, node, slot)
+        except CutLoop:
+            group.body.restore(before)
+            return False
+        return True
 
     def open(
         self,
@@ -175,6 +207,8 @@ class Groups:
         ]
         if any(n > 1 and not f for n, f in zip(group.shape, farthest)):
             return tuple(range(len(group.shape)))  # broadcast along a dimension: row-major
+        if interleaved(group.cuts, steps):
+            return tuple(range(len(group.shape)))
         return by_distance(group.shape, farthest)
 
     def try_map(self, group: Group, node: Node, needs: dict[int, bool]) -> bool:
@@ -371,6 +405,17 @@ def initial_value(combine_kind: str, dtype: str) -> float | int | bool:
     from ..kernel.primitives import neutral
 
     return neutral(combine_kind, dtype)
+
+
+def interleaved(cuts: Sequence[Sequence[tuple[str, int, int]]], steps: dict[str, int]) -> bool:
+    """Whether, by falling step, loops of another dimension come between those of one: then no order
+    of the dimensions is the operand's.
+    """
+    loops = sorted(
+        (-steps[name], d) for d, parts in enumerate(cuts) for name, n, _ in parts if n > 1
+    )
+    dims = [d for k, (_, d) in enumerate(loops) if k == 0 or loops[k - 1][1] != d]
+    return len(dims) > len(set(dims))
 
 
 def by_distance(shape: Sequence[int], steps: Sequence[int]) -> tuple[int, ...]:

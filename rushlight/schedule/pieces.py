@@ -17,18 +17,24 @@ if TYPE_CHECKING:
 
 
 def concat_steps(planner: Planner, node: Node) -> None:
-    """cat(x, y)  ->  two kernels that store x and y into windows of one buffer."""
+    """cat(x, y)  ->  kernels that store x and y into windows of one buffer, where they are not
+    computed there already.
+    """
     (axis,) = node.attributes
     largest = max(node.inputs, key=lambda x: x.numel)
     slot = planner.slot_for(
         node, ordered_strides(node.shape, planner.groups.natural_order(largest))
     )
     at = slot.offset
+    last = -1
     for x in node.inputs:
-        if x.numel:
-            planner.groups.copy(x, Slot(slot.place, slot.strides, slot.size, slot.dtype, at))
+        window = Slot(slot.place, slot.strides, slot.size, slot.dtype, at)
         at += x.shape[axis] * slot.strides[axis]
-    planner.step_of[id(node)] = len(planner.steps) - 1
+        if x.numel and planner.slots.get(id(x)) != window:
+            last = max(last, planner.groups.piece(x, window))
+        elif x.numel:
+            last = max(last, planner.step_of[id(x)])
+    planner.step_of[id(node)] = last
 
 
 def write_steps(planner: Planner, node: Node) -> None:

@@ -97,6 +97,7 @@ class Planner:
         self.leaf: dict[tuple[Any, ...], Slot] = {}
         self.leaf_places: dict[tuple[int, str], int] = {}
         self.copies: dict[tuple[Any, ...], Slot] = {}
+        self.homes = homes(self.nodes, self.choice)
         self.sites: list[Node] = []
         self.steps: list[Any] = []  # Step, and Group until it is finished
         self.step_of: dict[int, int] = {}
@@ -180,8 +181,11 @@ class Planner:
             if stored:
                 if id(node) in self.choice.numpy:
                     numpy_step(self, node)
+                elif id(node) in self.choice.chains:
+                    chain = self.choice.chains[id(node)]
+                    contraction_step(self, chain.product, node, chain.terms)
                 elif node.op == "contract":
-                    contraction_step(self, node)
+                    contraction_step(self, node, node)
                 elif node.op == "reduce":
                     self.groups.reduce(node)
                 elif node.op == "concat":
@@ -208,8 +212,27 @@ class Planner:
                 if order is not None
                 else tuple(fallback or contiguous_strides(node.shape))
             )
-            slot = self.slots[id(node)] = self.temporary(node, strides)
+            slot = self.slots[id(node)] = self.home(node, strides) or self.temporary(node, strides)
         return slot
+
+    def home(self, node: Node, strides: Sequence[int]) -> Slot | None:
+        """A node's window in the concatenation that it is a piece of, where it would lie as there;
+        its own buffer else.
+        """
+        found = self.homes.get(id(node))
+        if found is None or tuple(strides) != contiguous_strides(node.shape):
+            return None
+        whole, start = found
+        wanted = contiguous_strides(whole.shape)
+        slot = self.slots.get(id(whole))
+        if slot is None:
+            order = self.choice.orders.get(id(whole))
+            if order is not None and order != tuple(range(whole.ndim)):
+                return None
+            slot = self.slots[id(whole)] = self.home(whole, wanted) or self.temporary(whole, wanted)
+        if slot.strides != wanted:
+            return None
+        return Slot(slot.place, tuple(strides), slot.size, slot.dtype, slot.offset + start)
 
     # --- windows ----------------------------------------------------------------------------------
 
@@ -251,6 +274,24 @@ class Planner:
             self.copies[key] = self.temporary(node, wanted)
             self.groups.copy(node, self.copies[key])
         return self.copies[key]
+
+
+def homes(nodes: Sequence[Node], choice: Choice) -> dict[int, tuple[Node, int]]:
+    """The concatenation that a stored node is a piece of, and where it starts there: of those in
+    which pieces lie one behind the other.
+    """
+    found: dict[int, tuple[Node, int]] = {}
+    for whole in nodes:
+        if whole.op != "concat" or id(whole) in choice.numpy:
+            continue
+        if any(n > 1 for n in whole.shape[: whole.attributes[0]]):
+            continue
+        start = 0
+        for x in whole.inputs:
+            if id(x) in choice.stored and x.op != "input":
+                found.setdefault(id(x), (whole, start))
+            start += x.numel
+    return found
 
 
 def make_plan(outputs: Sequence[tuple[Node, Layout]], target: Target) -> Plan:

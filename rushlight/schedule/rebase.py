@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..base.settings import SETTINGS
-from ..kernel.contraction import Contraction
+from ..kernel.contraction import Contraction, extra_buffers
 from ..kernel.ir import Affine, Kernel, Load, Loop, Parameter, Statement, Store
 
 
@@ -35,9 +35,11 @@ def rebase_kernel(kernel: Kernel) -> tuple[Kernel, list[int]]:
 
 
 def rebase_contraction(spec: Contraction) -> tuple[Contraction, list[int]]:
-    """The contraction with all offsets zero, and the offsets of A, B and C."""
+    """The contraction with all offsets zero, and the offsets of A, B, C and what is added."""
     offsets = [spec.a_offset, spec.b_offset, spec.c_offset]
-    return replace(spec, a_offset=0, b_offset=0, c_offset=0), offsets
+    offsets += [step.offset for step in extra_buffers(spec)]
+    epilogue = tuple(replace(step, offset=0) for step in spec.epilogue)
+    return replace(spec, a_offset=0, b_offset=0, c_offset=0, epilogue=epilogue), offsets
 
 
 def _size(

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from ..graph.node import Node, facts, ordered
+from .sums import Sums
 from .thin import thin_product
 
 Make = Callable[[Node], Node]  # gives the one node that equals a new one
@@ -31,13 +32,17 @@ def rewrite(outputs: Sequence[Node]) -> list[Node]:
         key = (node.op, inputs, node.shape, node.dtype, facts(node.op, node.attributes))
         return known.setdefault(key, node)
 
-    for node in ordered(outputs):
+    nodes = ordered(outputs)
+    sums = Sums(nodes, outputs)
+    for node in nodes:
         inputs = tuple([new[id(x)] for x in node.inputs])
         if any(a is not b for a, b in zip(inputs, node.inputs)):
             node_new = Node(node.op, inputs, node.shape, node.dtype, node.attributes)
             node_new.origin = node.origin
         else:
             node_new = node
+        joined = sums.joined(node, new, make)
+        node_new = node_new if joined is None else joined
         for simplify in (trivial_reduction, thin_product, split_reduction):
             node_new = simplify(node_new, make)
         new[id(node)] = make(node_new)
@@ -79,6 +84,8 @@ def split_reduction(node: Node, make: Make) -> Node:
     x = node.inputs[0]
     length = prod(x.shape[a] for a in axes)
     wanted = min(x.numel // PART, length // SHORT, MOST_PARTS)
+    if tuple(axes) == tuple(range(x.ndim - len(axes), x.ndim)) and node.numel:
+        wanted = min(wanted, MANY // node.numel)  # rows: as many parts as threads can share
     if wanted < 4 or node.numel >= MANY:
         return node
     outer, parts = [], 1

@@ -1,14 +1,16 @@
-"""Products of a matrix and a vector: no element is used twice, so only reading them counts.
+"""Products of a matrix and a vector, or very few: hardly an element is used twice, so only reading
+them counts.
 
 In: a `contract` node. Out: itself, or the sum of an elementwise product, which becomes one kernel
-that reads the matrix once, in the order it lies in; the contraction template would first turn it
-into panels that nobody uses again. Invariant: products and sums are computed in the accumulator's
-dtype, as a contraction does.
+that reads the matrix once, in the order it lies in (its rows stay near for the next vector); the
+contraction template would first turn it into panels that nobody uses again. Invariant: products
+and sums are computed in the accumulator's dtype, as a contraction does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 from ..base.dtype import DTYPES, dtype
 from ..base.layout import contiguous_strides
@@ -16,12 +18,13 @@ from ..graph.node import ContractionMap, Node
 from ..kernel.contraction import ACCUMULATORS
 
 LARGE = 1 << 13  # elements of a matrix for which its order matters
+FEW = 4  # vectors that a row of the matrix may meet
 Make = Callable[[Node], Node]
 Dims = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 
 
 def thin_product(node: Node, make: Make) -> Node:
-    """contract(matrix, vector), the matrix read along the sum  ->  sum(matrix * vector)"""
+    """contract(matrix, vectors), the matrix read along the sum  ->  sum(matrix * vectors)"""
     if node.op != "contract" or node.inputs[0].dtype.name not in ACCUMULATORS:
         return node
     mapping: ContractionMap = node.attributes[0]
@@ -60,9 +63,12 @@ def _loops(dims: Dims, mapping: ContractionMap) -> list[int] | None:
 
 
 def _suits(matrix: Node, loops: Sequence[int], mapping: ContractionMap) -> bool:
-    """Whether every element is used once, and those of a sum lie side by side."""
-    whole = {loop for loop, extent in enumerate(mapping.loops) if extent > 1}
-    if matrix.numel < LARGE or whole != {loop for loop in loops if loop >= 0}:
+    """Whether every element is used once or a few times, and those of a sum lie side by side."""
+    others = [n for loop, n in enumerate(mapping.loops) if n > 1 and loop not in loops]
+    summed = range(mapping.rank, len(mapping.loops))
+    if matrix.numel < LARGE or prod(others) > FEW:
+        return False
+    if any(mapping.loops[loop] > 1 and loop not in loops for loop in summed):
         return False
     if any(n != mapping.loops[loop] for n, loop in zip(matrix.shape, loops) if loop >= 0):
         return False

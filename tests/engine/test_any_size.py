@@ -16,7 +16,7 @@ from rushlight.kernel.ir import Kernel
 
 
 def kernels() -> int:
-    """Kernels compiled so far; contractions are compiled for their sizes."""
+    """Kernels compiled so far."""
     return sum(isinstance(item, Kernel) for item, _ in MACHINE.target.code)
 
 
@@ -26,6 +26,7 @@ def forgetful(monkeypatch):  # type: ignore[no-untyped-def]
     target = MACHINE.target
     monkeypatch.setattr(target, "code", {})
     monkeypatch.setattr(target, "skeletons", set())
+    monkeypatch.setattr(target, "functions", {})
     PROGRAMS.clear()
     yield target
     PROGRAMS.clear()
@@ -50,6 +51,20 @@ def test_training_with_changing_batch_sizes(forgetful) -> None:  # type: ignore[
     # Larger sizes compile next to nothing. (Code for one size each would be over 600 kernels.)
     assert compiled[-1] <= compiled[39] + 15
     assert compiled[-1] < 200
+
+
+def test_products_with_changing_batch_sizes(forgetful) -> None:  # type: ignore[no-untyped-def]
+    """Contractions of new sizes consist of functions that are there."""
+    w = rl.tensor(np.random.default_rng(0).normal(size=(96, 160)).astype(np.float32))
+    functions = []
+    for size in [*range(5, 70), *range(70, 200, 9)]:
+        x = rl.tensor(np.random.default_rng(size).normal(size=(size, 160)).astype(np.float32))
+        want = x.numpy() @ w.numpy().T
+        assert np.allclose(F.linear(x, w).numpy(), want, atol=1e-3)
+        functions.append(len(forgetful.functions))
+    # Code for one size each would be 80 contractions of several functions.
+    assert functions[-1] <= functions[64] + 8
+    assert functions[-1] < 120
 
 
 def attention(cache: rl.Tensor, query: rl.Tensor) -> rl.Tensor:

@@ -52,6 +52,17 @@ def test_a_matrix_times_a_vector_reads_the_matrix_as_it_lies(
     assert "contract" not in kinds(programs)
 
 
+@pytest.mark.parametrize(("rows", "thin"), [(2, True), (4, True), (5, False)])
+def test_few_rows_read_the_matrix_as_it_lies(
+    rows: int, thin: bool, programs: list[Program]
+) -> None:
+    x, w = rushlight.randn(rows, 133), rushlight.randn(90, 133)
+    rushlight._step_boundary()
+    programs.clear()
+    assert np.allclose((x @ w.t()).numpy(), x.numpy() @ w.numpy().T, atol=1e-4)
+    assert ("contract" not in kinds(programs)) == thin
+
+
 def test_a_sum_across_rows_stays_a_contraction(programs: list[Program]) -> None:
     x, w = rushlight.randn(1, 100), rushlight.randn(100, 200)
     rushlight._step_boundary()
