@@ -20,6 +20,7 @@ from .autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
+from .autograd.names import titled as _titled
 from .base.device import device, get_default_device, set_default_device
 from .base.dtype import (
     ALIASES,
@@ -59,7 +60,7 @@ from .tensor.methods import (
     preserve_format,
 )
 from .tensor.printing import get_printoptions, printoptions, set_printoptions
-from .tensor.tensor import Tensor, layout, strided
+from .tensor.tensor import Tensor, layout, sparse_coo, sparse_csr, strided
 from .version import __version__
 
 globals().update(DTYPES)
@@ -82,6 +83,7 @@ _LAZY = (
     "random",
     "special",
     "signal",
+    "sparse",
     "masked",
     "distributions",
     "linalg",
@@ -160,6 +162,19 @@ _FROM: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
+            "gru",
+            "gru_cell",
+            "lstm",
+            "lstm_cell",
+            "rnn_relu",
+            "rnn_relu_cell",
+            "rnn_tanh",
+            "rnn_tanh_cell",
+        ),
+        "nn.functional.recurrent",
+    ),
+    **dict.fromkeys(
+        (
             "are_deterministic_algorithms_enabled",
             "get_deterministic_debug_mode",
             "get_float32_matmul_precision",
@@ -176,9 +191,28 @@ _device_type = device
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 
+# what this file itself needs, and the rooms behind the interface
+_INNER = frozenset(
+    [
+        "ALIASES",
+        "Any",
+        "DTYPES",
+        "TYPE_NAMES",
+        "annotations",
+        "base",
+        "engine",
+        "graph",
+        "kernel",
+        "runtime",
+    ]
+)
+
+
 def __dir__() -> list[str]:
-    """Every name that the package has, those that are made when they are first used included."""
-    return sorted({*globals(), *_LAZY, *_FROM, *_lazy.TORCH})
+    """Every public name that the package has, those that are made when they are first used
+    included.
+    """
+    return sorted({*globals(), *_LAZY, *_FROM, *_lazy.TORCH} - _INNER)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .autograd.names import titled
 from .base.dtype import get_default_dtype
 from .ops import fourier as rows
 from .ops.common import TYPE_NAMES, conjugate
@@ -159,6 +160,7 @@ def _c2r(
     )
 
 
+@titled(lambda made, input, *_, **__: f"Fft{'C' if input.is_complex() else 'R'}2CBackward0")
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """X[k] = sum_n x[n] exp(-2 pi i k n / N) along one dimension. Follows `torch.fft.fft`.
 
@@ -224,6 +226,7 @@ def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
     return _c2r("hfft", input, [input.shape[axis]], [axis], norm, False, n)
 
 
+@titled("ConjBackward0")
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `hfft`. Follows `torch.fft.ihfft`."""
     axis = _axis(input, dim)

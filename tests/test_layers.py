@@ -39,8 +39,8 @@ LOWER: dict[str, frozenset[str]] = {
 # public names over the lower rooms, kept apart from them: torch.fft, torch.linalg and the like
 FRONTS: dict[str, frozenset[str]] = {
     **{
-        name: frozenset({"tensor", "ops", "base"})
-        for name in ("fft", "linalg", "random", "signal", "special")
+        name: frozenset({"tensor", "autograd", "ops", "base"})
+        for name in ("fft", "linalg", "random", "signal", "sparse", "special")
     },
     "func": frozenset({"tensor", "autograd", "ops", "base"}),
     "backends": frozenset({"codegen", "runtime", "base"}),  # tells what the machine offers
@@ -91,6 +91,7 @@ EXCEPTIONS: dict[str, frozenset[str]] = {
     "utils": frozenset({"base.pytree"}),
     "cuda": frozenset({"tensor.typed"}),
     "alias": frozenset({"ops.aten", "version"}),
+    "overrides": frozenset({"tensor.overriding"}),
     "profiler": frozenset({"engine.profile"}),
     "onnx": frozenset({"engine.capture"}),
 }

@@ -21,7 +21,7 @@ from typing import Any
 import rushlight
 
 from . import metadata
-from .missing import names_of, watch
+from .missing import names_of, watch, why_refused
 from .places import PLACES, ROOTS, SAME, place_of
 from .version import __version__, vision_version
 
@@ -100,7 +100,10 @@ def _is_import(frame: Any) -> bool:
 def _no_module(name: str) -> str:
     """The message for `import name`, where there is no such module."""
     parent, _, last = name.rpartition(".")
-    module = sys.modules.get(parent)
+    module = sys.modules.get(parent) or load(parent)
+    why = why_refused(parent, module, last) if module is not None else None
+    if why is not None:
+        return f"No module named {name!r} in rushlight: {why}"
     known = names_of(module) if module is not None else set()
     if parent == "torch":
         known |= {place.split(".")[1] for place in PLACES if "." in place}

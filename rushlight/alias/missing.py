@@ -20,6 +20,28 @@ from .places import PLACES
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
 
+# What `torch` itself lacks, and what is near.
+REFUSED = {
+    **dict.fromkeys(
+        ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"),
+        "floating numbers of 8 bits are not there; torch.bfloat16 and torch.float16 are the "
+        "smallest",
+    ),
+    "complex32": "complex numbers of half precision are not there; torch.complex64 is the smallest",
+    **dict.fromkeys(
+        ("nested", "jagged"),
+        "nested tensors are not there; torch.nn.utils.rnn.pad_sequence and pack_sequence hold "
+        "sequences of different lengths",
+    ),
+    **dict.fromkeys(
+        ("sparse_csc", "sparse_csc_tensor", "sparse_bsr", "sparse_bsr_tensor"),
+        "sparse tensors are kept by coordinates or by rows: torch.sparse_coo_tensor, "
+        "torch.sparse_csr_tensor",
+    ),
+    "export": "programs are not exported; torch.onnx.export writes a model to a file",
+}
+
+
 def names_of(module: ModuleType) -> set[str]:
     """The public names that a module has or makes on demand, and its submodules' among them."""
     own = getattr(module, "__name__", "")
@@ -29,10 +51,16 @@ def names_of(module: ModuleType) -> set[str]:
 
 def missing(name: str, module: ModuleType, attribute: str) -> AttributeError:
     """The error for `name.attribute`: why it is refused, or what is near."""
-    why: str | None = vars(module).get("REFUSED", {}).get(attribute)
+    why = why_refused(name, module, attribute)
     if why is not None:
         return AttributeError(f"module {name!r} has no attribute {attribute!r}: {why}")
     return rushlight.MissingNameError(f"module {name!r}", attribute, lambda: names_of(module))
+
+
+def why_refused(name: str, module: ModuleType, attribute: str) -> str | None:
+    """The sentence of the module's own table about a name that it refuses; None for others."""
+    table = REFUSED if name == "torch" else vars(module).get("REFUSED", {})
+    return table.get(attribute)
 
 
 def is_from_import(frame: FrameType | None) -> bool:
@@ -61,9 +89,11 @@ def watch(module: ModuleType, name: str, child: Callable[[str], Any]) -> None:
             return inner(attribute)
         if inner is not None:
             try:
-                return inner(attribute)
+                made = inner(attribute)
             except AttributeError:
                 pass
+            else:
+                return (child(attribute) or made) if isinstance(made, ModuleType) else made
         found = child(attribute)
         if found is not None:
             return found

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .tape import Anomaly, GradFn
+from .entries import Anomaly, GradFn
 
 _PACKAGE = __name__.split(".", 1)[0]
 

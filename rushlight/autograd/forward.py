@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .entries import TAPE_HOOKS, GradFn, SourceGradFn, fit_to, gradient_edge
 from .modes import MODE, enable_grad
-from .tape import TAPE_HOOKS, GradFn, SourceGradFn, fit_to, gradient_edge
 from .walk import grad
 
 Tangents = dict[GradFn, list]  # for each entry the tangents of its outputs, None for zero

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import forward
+from .entries import SourceGradFn
 from .modes import MODE
-from .tape import SourceGradFn
 
 
 class _Levels:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import ref
 
+from .entries import TAPE_HOOKS, Edge, GradFn, gradient_edge
 from .modes import MODE, no_grad
-from .tape import TAPE_HOOKS, Edge, GradFn, SavedTensor, gradient_edge
+from .names import class_named
+from .saved import SavedTensor
 
 
 def _is_tensor(value: Any) -> bool:
@@ -95,7 +97,7 @@ def _checked(tensors: tuple, name: str) -> tuple:
 class FunctionGradFn(GradFn):
     """The tape entry of a user's Function."""
 
-    __slots__ = ("context", "operands", "owner", "places")
+    __slots__ = ("context", "operands", "owner", "slots")
 
     def __init__(
         self,
@@ -110,10 +112,15 @@ class FunctionGradFn(GradFn):
         self.operands = [a._layout if _is_tensor(a) else None for a in args]
         self.owner = owner
         self.context = context
-        self.places = places  # for each argument of forward, its edge
+        self.slots = places  # for each argument of forward, its edge
+        self.__class__ = class_named(FunctionGradFn, f"{owner.__name__}Backward")
 
-    def name(self) -> str:
-        return f"{self.owner.__name__}Backward"
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"
+
+    def places(self) -> list[int | None]:
+        """The edges of the arguments that are tensors."""
+        return [slot for slot, layout in zip(self.slots, self.operands) if layout is not None]
 
     def release(self) -> None:
         self.context._saved = None
@@ -134,15 +141,15 @@ class FunctionGradFn(GradFn):
             ]
         made = _backward_of(self.owner)(self.context, *grads)
         results = list(made) if isinstance(made, (tuple, list)) else [made]
-        while len(results) > len(self.places) and results[-1] is None:
+        while len(results) > len(self.slots) and results[-1] is None:
             results.pop()
-        if len(results) != len(self.places):
+        if len(results) != len(self.slots):
             raise RuntimeError(
                 f"function {self.name()} returned an incorrect number of gradients (expected "
-                f"{len(self.places)}, got {len(results)})"
+                f"{len(self.slots)}, got {len(results)})"
             )
         found: list = [None] * len(self.edges)
-        for number, (grad, place) in enumerate(zip(results, self.places)):
+        for number, (grad, place) in enumerate(zip(results, self.slots)):
             self._check(number, grad)
             if place is not None:
                 found[place] = grad
@@ -151,7 +158,7 @@ class FunctionGradFn(GradFn):
     def push(self, tangents: list, create_graph: bool) -> Sequence:
         """The tangents of the outputs, by the user's `jvp`."""
         given: list = []
-        for place, layout in zip(self.places, self.operands):
+        for place, layout in zip(self.slots, self.operands):
             tangent = None if place is None else tangents[place]
             if tangent is None and layout is not None and self.context._materialize:
                 tangent = TAPE_HOOKS.zeros(layout)

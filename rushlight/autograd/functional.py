@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ops.registry import TABLE
+from .entries import TAPE_HOOKS, SourceGradFn
 from .forward import push
 from .modes import enable_grad
-from .tape import TAPE_HOOKS, SourceGradFn
 from .walk import grad
 
 Function = Callable[..., Any]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.registry import TABLE
+from .entries import TAPE_HOOKS
 from .forward import push, pushing, sources
-from .tape import TAPE_HOOKS
 from .walk import grad
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from .entries import GradFn as Node
+from .entries import gradient_edge
 from .modes import MODE
-from .tape import GradFn as Node
-from .tape import gradient_edge
 
 __all__ = [
     "GradientEdge",

@@ -1,293 +1,22 @@
 """The tape: one GradFn per differentiable operation, linked to those of its operands.
 
 In: made while recording (`record_op`) or by views, in-place writes and user functions. Out: walked
-by `autograd/walk.py`. Invariants: a GradFn's `sequence` is larger than that of every GradFn it
-points to; it keeps alive exactly the values that its active rules name; a saved value is (storage,
-version), checked when it is used.
+by `autograd/walk.py`. Invariants: an entry keeps alive exactly the
+values that its active rules name; a saved value is (storage, version), checked when it is used.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
-from sys import getrefcount
 from typing import Any
 
 from ..base.layout import Layout
-from ..ops.registry import STATIC, TABLE, VALUES, Op, Rule
-from .modes import MODE
+from ..ops.registry import STATIC, VALUES, Op, Rule
+from .entries import TAPE_HOOKS, Anomaly, Edge, GradFn, fit_to, gradient_edge
+from .names import class_named, next_sequence
+from .saved import Guard, SavedTensor
 
-next_sequence = itertools.count(1).__next__
 _PLAIN = frozenset({int, float, bool, complex})
-
-
-class Anomaly:
-    """Whether entries remember where they were made and walks look for NaN, as
-    `torch.autograd.detect_anomaly` (autograd/anomaly_mode.py); for the whole process.
-    """
-
-    on = False
-    check_nan = True
-    trace: Callable  # the user's stack as text
-
-
-class Edge:
-    """Where a gradient flows next: output `number` of a GradFn."""
-
-    __slots__ = ("function", "number")
-
-    def __init__(self, function: GradFn, number: int) -> None:
-        self.function = function
-        self.number = number
-
-
-class GradFn:
-    """One entry of the tape, `tensor.grad_fn`.
-
-    `apply` maps the gradients of the outputs to those of the edges.
-    """
-
-    __slots__ = ("__weakref__", "_hooks", "_metadata", "_prehooks", "edges", "layouts", "sequence")
-
-    edges: list[Edge | None]
-    layouts: tuple[Layout, ...]  # of the outputs
-
-    def __init__(self, edges: list[Edge | None], layouts: tuple[Layout, ...]) -> None:
-        self.edges = edges
-        self.layouts = layouts
-        self.sequence = next_sequence()
-        self._hooks: dict | None = None
-        self._prehooks: dict | None = None
-        self._metadata: dict | None = None
-        if Anomaly.on:
-            self._metadata = {"traceback_": Anomaly.trace()}
-
-    def name(self) -> str:
-        """PyTorch's name of the function, such as AddBackward0."""
-        return type(self).__name__
-
-    def apply(self, grads: list) -> Sequence:
-        raise NotImplementedError
-
-    def release(self) -> None:
-        """Let go of what was saved for backward."""
-
-    @property
-    def next_functions(self) -> tuple:
-        return tuple((None, 0) if e is None else (e.function, e.number) for e in self.edges)
-
-    @property
-    def metadata(self) -> dict:
-        if self._metadata is None:
-            self._metadata = {}
-        return self._metadata
-
-    def push(self, tangents: list, create_graph: bool) -> Sequence:
-        """The tangents of the outputs from those of the edges (None for zero): `apply`
-        transposed.
-        """
-        from .forward import transposed
-
-        return transposed(self, tangents, create_graph)
-
-    def register_hook(self, hook: Callable) -> Any:
-        """hook(grad_inputs, grad_outputs), called after the function; may return new
-        grad_inputs.
-        """
-        if self._hooks is None:
-            self._hooks = {}
-        return RemovableHandle(self._hooks, hook)
-
-    def register_prehook(self, hook: Callable) -> Any:
-        """hook(grad_outputs), called before the function; may return new grad_outputs."""
-        if self._prehooks is None:
-            self._prehooks = {}
-        return RemovableHandle(self._prehooks, hook)
-
-    def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
-
-
-class RemovableHandle:
-    """What registering a hook returns; `remove()` takes the hook away, also as a context
-    manager.
-    """
-
-    __slots__ = ("hooks", "id")
-    _next = itertools.count().__next__
-
-    def __init__(self, hooks: dict, hook: Callable) -> None:
-        self.hooks = hooks
-        self.id = RemovableHandle._next()
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
-class AccumulateGrad(GradFn):
-    """The end of the tape: adds the gradient into a leaf's `.grad`."""
-
-    __slots__ = ("variable",)
-
-    def __init__(self, variable: Any) -> None:
-        super().__init__([], (variable._layout,))
-        self.variable = variable
-
-    def apply(self, grads: list) -> Sequence:
-        # only the list refers to the gradient, and only the gradient to its memory: the leaf may
-        # have it as it is
-        unshared = getrefcount(grads[0]) == 2 and getrefcount(grads[0]._storage) == 2
-        self.variable._accumulate(grads[0], unshared)
-        return ()
-
-
-class SourceGradFn(GradFn):
-    """Where a transform starts: an alias of its input, with a place of its own on the tape."""
-
-    __slots__ = ()
-
-    def name(self) -> str:
-        return "AliasBackward0"
-
-    def apply(self, grads: list) -> Sequence:
-        return grads
-
-    @staticmethod
-    def alias(tensor: Any) -> Any:
-        """The tensor again, as the output of a source of its own."""
-        edge = gradient_edge(tensor) if tensor.requires_grad else None
-        made = tensor.detach()
-        made._grad_fn = SourceGradFn([edge], (tensor._layout,))
-        made._requires_grad = True
-        return made
-
-
-class SavedTensor:
-    """A value kept for backward: the tensor (or, for an output, its storage) and the version it
-    had.
-    """
-
-    __slots__ = (
-        "function",
-        "is_output",
-        "layout",
-        "number",
-        "packed",
-        "storage",
-        "tensor",
-        "version",
-    )
-
-    def __init__(self, tensor: Any, output_of: GradFn | None = None, number: int = 0) -> None:
-        self.packed: tuple[Callable, Any] | None = None
-        self.storage = tensor._storage
-        self.version = tensor._version
-        self.layout = tensor._layout
-        self.number = number
-        self.is_output = output_of is not None
-        # an output's own entry is the one that holds this: naming it here would be a cycle
-        self.function = tensor._grad_fn if output_of is None else None
-        self.tensor = tensor if output_of is None else None
-        if MODE.saved_hooks:
-            self._pack(tensor, *MODE.saved_hooks[-1])
-
-    def register_hooks(self, pack: Callable, unpack: Callable) -> None:
-        """Keep what `pack` makes of the value instead of the value."""
-        if self.packed is not None:
-            raise RuntimeError(
-                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: "
-                "only one pair of hooks is allowed at a time."
-            )
-        kept = self.tensor
-        self._pack(
-            TAPE_HOOKS.alias(self.storage, self.layout) if kept is None else kept, pack, unpack
-        )
-
-    def _pack(self, tensor: Any, pack: Callable, unpack: Callable) -> None:
-        if self.tensor is not None and tensor.requires_grad:
-            edge = gradient_edge(tensor)  # its place on the tape, which the packed value has not
-            self.function, self.number = edge.function, edge.number
-        before, version = MODE.grad, tensor._version
-        MODE.grad = False
-        try:
-            self.packed = (unpack, pack(tensor.detach()))
-        finally:
-            MODE.grad = before
-        if tensor._version != version:
-            raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors passed as input "
-                "to pack hook can not be modified in-place."
-            )
-        self.storage = self.tensor = None
-
-    def _unpacked(self, owner: GradFn | None, maker: Callable) -> Any:
-        """What the unpack hook gives, on the place that the saved tensor had on the tape."""
-        before = MODE.grad
-        MODE.grad = False
-        unpack, held = self.packed  # type: ignore[misc]
-        try:
-            made = unpack(held)
-        finally:
-            MODE.grad = before
-        if not hasattr(made, "_layout"):
-            raise TypeError(
-                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
-                f"{type(made).__name__}"
-            )
-        if owner is None:
-            return made
-        if isinstance(owner, AccumulateGrad):
-            leaf = TAPE_HOOKS.alias(made._storage, made._layout)
-            leaf._requires_grad = True
-            leaf._set_accumulator(owner)
-            return leaf
-        return maker(made._storage, made._layout, owner, self.number)
-
-    def unpack(self, owner: GradFn, maker: Callable) -> Any:
-        """The tensor, on the tape as it was; RuntimeError where it was overwritten since."""
-        if self.packed is not None:
-            return self._unpacked(owner if self.is_output else self.function, maker)
-        if self.tensor is not None:
-            tensor = self.tensor
-            if tensor._version != self.version:
-                raise RuntimeError(
-                    modified_message(
-                        owner, tensor._storage, self.layout, tensor._version, self.version
-                    )
-                )
-            if tensor._grad_fn is not self.function and self.function is not None:
-                return maker(self.storage, self.layout, self.function, tensor._output_nr)
-            return tensor
-        if self.storage.version != self.version:
-            raise RuntimeError(
-                modified_message(
-                    owner, self.storage, self.layout, self.storage.version, self.version
-                )
-            )
-        return maker(self.storage, self.layout, owner, self.number)
-
-
-def modified_message(
-    owner: GradFn, storage: Any, layout: Layout, version: int, expected: int
-) -> str:
-    """PyTorch's words, then what they leave out: the line that overwrote the value and the function
-    that needs it.
-    """
-    line = f" It was overwritten at {storage.writer}." if storage.writer else ""
-    kind = layout.dtype.name
-    return (
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{kind} {list(layout.shape)}], saved for {owner.name()}, is at version "
-        f"{version}; expected version {expected} instead.{line} Clone it before overwriting it, or "
-        "use the out-of-place operation."
-    )
 
 
 class Plan:
@@ -295,9 +24,11 @@ class Plan:
     set).
     """
 
-    __slots__ = ("keep_args", "keep_outputs", "rules")
+    __slots__ = ("entry", "frozen", "guards", "keep_args", "keep_outputs", "rules")
 
     def __init__(self, row: Op, needs: tuple[bool, ...]) -> None:
+        name = row.grad_name  # one name, or a function of the operands: asked at every call
+        self.entry = class_named(OpGradFn, name) if isinstance(name, str) else None
         self.rules: list[Rule] = []
         self.keep_args: set[int] = set()
         self.keep_outputs = False
@@ -313,6 +44,8 @@ class Plan:
                     self.keep_args.add(row._by_name[name])
                 elif name.startswith("out"):
                     self.keep_outputs = True
+        self.guards = [name for name in row.guarded if row._by_name.get(name) not in self.keep_args]
+        self.frozen = {row._by_name[name] for name in row.frozen}
         missing = wanted - covered
         if missing:
             raise NotImplementedError(
@@ -337,6 +70,7 @@ class OpGradFn(GradFn):
     ) -> None:
         self.edges = edges
         self.layouts = layouts
+        self.guards = None
         self.sequence = next_sequence()
         self._hooks = self._prehooks = None
         self._metadata = {"traceback_": Anomaly.trace()} if Anomaly.on else None
@@ -348,8 +82,20 @@ class OpGradFn(GradFn):
         )
         self.outputs: list = []
 
-    def name(self) -> str:
-        return self.row.grad_name
+    def places(self) -> list[int | None]:
+        """For every operand with a gradient rule, its edge. Numbers count where PyTorch wraps them
+        in tensors: in arithmetic of two operands.
+        """
+        targets = {name for rule in self.row.rules for name in rule.targets}
+        wraps = len(self.row.names) == 2 and isinstance(self.row.grad_name, str)
+        found: list[int | None] = []
+        for place in self.row.tensor_places:
+            slot, value = self.slots[place], None if self.args is None else self.args[place]
+            if slot is None and (value.__class__ in _PLAIN and not wraps):
+                continue
+            if slot is not None or self.row.names[place] in targets:
+                found.extend(slot if isinstance(slot, list) else [slot])
+        return found
 
     def release(self) -> None:
         """Forget what was saved; where nothing was, the entry may be walked again."""
@@ -382,9 +128,20 @@ class OpGradFn(GradFn):
                     results[slot] = fit(grad, self.args[place])
         return results
 
+    def __dir__(self) -> list[str]:
+        """What there is, the names of what was saved included."""
+        saved = ["result"] if self.outputs else []
+        for name, value in zip(self.row.names, self.args or ()):
+            title = "self" if name == "input" else name
+            if isinstance(value, Layout):
+                saved.append(f"{title}_sym_sizes")
+            elif value is not None:
+                saved.append(title)
+        return [*object.__dir__(self), *(f"_saved_{name}" for name in saved)]
+
     def __getattr__(self, name: str) -> Any:
         """`_saved_x`: what was kept of the operand x (`self` for the first, `result` for the
-        output); `_raw_saved_x`: its SavedTensor.
+        output); `_raw_saved_x`: its SavedTensor; `_saved_x_sym_sizes`: its shape.
         """
         _, found, parameter = name.partition("_saved_")
         if not found:
@@ -395,13 +152,16 @@ class OpGradFn(GradFn):
                 f"tensors after they have already been freed): {self.name()} has been used. "
                 "Specify retain_graph=True if you need to."
             )
+        parameter, sizes, _ = parameter.partition("_sym_sizes")
         if parameter in ("result", "out") and self.outputs:
             value: Any = self.outputs[0]
         else:
             place = self.row._by_name.get({"self": "input"}.get(parameter, parameter))
             value = None if place is None else self.args[place]
-            if place is None or isinstance(value, Layout):
+            if place is None or (isinstance(value, Layout) and not sizes):
                 raise AttributeError(f"'{self.name()}' did not save '{parameter}'")
+        if sizes:
+            return tuple(_layout(value).shape)
         return value if name[:2] == "_r" else _restore(value, self, TAPE_HOOKS.make_tensor)
 
     def _argument(self, name: str, grads: list, maker: Callable) -> Any:
@@ -423,18 +183,6 @@ class OpGradFn(GradFn):
         if name.startswith("needs_"):
             return self.slots[self.row._by_name[name[6:]]] is not None
         return self.outputs[number].unpack(self, maker)
-
-
-class TAPE_HOOKS:
-    """What the tape needs of the tensor layer above it, filled in by tensor/dispatch.py."""
-
-    make_tensor: Callable
-    alias: Callable
-    zeros: Callable
-    ones: Callable
-    leave: Callable
-    vmap: Callable
-    map_function: Callable
 
 
 def _is_saved(value: Any) -> bool:
@@ -463,30 +211,12 @@ def fit(grad: Any, operand: Any) -> Any:
     return fit_to(grad, layout)
 
 
-def fit_to(grad: Any, layout: Layout) -> Any:
-    """Undo broadcasting (sum), complex extension (real part) and promotion (cast)."""
-    have = grad._layout
-    if have.shape != layout.shape:
-        grad = TABLE["sum_to"](grad, layout.shape)
-    if have.dtype is not layout.dtype:
-        if have.dtype.is_complex and not layout.dtype.is_complex:
-            grad = TABLE["real_part"](grad)
-        if grad._layout.dtype is not layout.dtype:
-            grad = TABLE["cast"](grad, layout.dtype)
-    return grad
-
-
-def gradient_edge(tensor: Any) -> Edge:
-    """Where the gradient of a tensor that requires one goes."""
-    function = tensor._grad_fn if tensor._base is None else tensor.grad_fn
-    if function is not None:
-        return Edge(function, tensor._output_nr)
-    accumulator = tensor._accumulator
-    function = accumulator() if accumulator is not None else None
-    if function is None:
-        function = AccumulateGrad(tensor)
-        tensor._set_accumulator(function)
-    return Edge(function, 0)
+def guard_outputs(function: OpGradFn, outs: Sequence) -> None:
+    """Watch the outputs that a row names among what it guards."""
+    assert function.guards is not None
+    for name in function.plan.guards:
+        if name not in function.row._by_name:
+            function.guards.append(Guard(outs[int(name[3:] or 0)]))
 
 
 def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn:
@@ -528,4 +258,14 @@ def record_op(row: Op, args: tuple, layouts: tuple[Layout, ...]) -> OpGradFn:
             kept[k] = [SavedTensor(v) if needed else v._layout for v in value]
         else:
             kept[k] = SavedTensor(value) if needed else value._layout
-    return OpGradFn(row, plan, kept, edges, slots, layouts)
+            if needed and k in plan.frozen:
+                kept[k].freeze()
+    entry = plan.entry or class_named(OpGradFn, row.title(args))
+    made = entry(row, plan, kept, edges, slots, layouts)
+    if plan.guards:
+        made.guards = [
+            Guard(args[row._by_name[name]])
+            for name in plan.guards
+            if hasattr(args[row._by_name[name]] if name in row._by_name else None, "_storage")
+        ]
+    return made

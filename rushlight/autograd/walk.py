@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ops.registry import TABLE
+from .entries import TAPE_HOOKS, AccumulateGrad, Anomaly, Edge, GradFn, fit_to, gradient_edge
 from .modes import MODE
-from .tape import TAPE_HOOKS, AccumulateGrad, Anomaly, Edge, GradFn, fit_to, gradient_edge
 
 
 def backward(
@@ -265,10 +265,7 @@ class _Walk:
     def _step(self, function: GradFn) -> None:
         grads = self.pending.pop(function)
         if function._prehooks:
-            for hook in list(function._prehooks.values()):
-                changed = hook(tuple(grads))
-                if changed is not None:
-                    grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            grads = function.call_prehooks(grads)
         for number in self.wanted.get(function, ()):
             if grads[number] is not None:
                 self.captured[(id(function), number)] = grads[number]
@@ -278,15 +275,14 @@ class _Walk:
             e is not None and e.function in self.needed for e in function.edges
         ):
             return
+        for guard in function.guards or ():
+            guard.check(function)
         if Anomaly.on:
             results = _watched(function, grads)
         else:
             results = function.apply(grads)
         if function._hooks:
-            for hook in list(function._hooks.values()):
-                changed = hook(tuple(results), tuple(grads))
-                if changed is not None:
-                    results = changed if isinstance(changed, (tuple, list)) else (changed,)
+            results = function.call_hooks(results, grads)
         if not self.keep:
             function.release()
         for edge, g in zip(function.edges, results):

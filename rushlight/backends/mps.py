@@ -5,8 +5,6 @@ In: nothing. Out: answers. Invariant: they tell the truth.
 
 from __future__ import annotations
 
-import platform
-
 __all__ = ["is_available", "is_built", "is_macos13_or_newer", "is_macos_or_newer"]
 
 
@@ -21,11 +19,12 @@ def is_built() -> bool:
 
 
 def is_macos_or_newer(major: int, minor: int = 0) -> bool:
-    """Whether this is macOS, of that version at least."""
-    version = platform.mac_ver()[0]
-    return bool(version) and tuple(map(int, version.split(".")[:2])) >= (major, minor)
+    """Refused: rushlight has no MPS backend that could ask (`platform.mac_ver` can)."""
+    raise RuntimeError(
+        f"is_macos_or_newer({major}, {minor}): there is no MPS backend; ask platform.mac_ver()"
+    )
 
 
 def is_macos13_or_newer(minor: int = 0) -> bool:
-    """Whether this is macOS 13, of that minor version at least."""
+    """Refused, as `is_macos_or_newer`."""
     return is_macos_or_newer(13, minor)

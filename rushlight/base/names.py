@@ -23,7 +23,7 @@ OTHER_NAMES = {
 
 def parameter_names(function: Any) -> tuple[str, ...]:
     """The names of a function's parameters, without *args and **kwargs."""
-    code = getattr(function, "__code__", None)
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
     if code is None:  # a class
         return ()
     names: tuple[str, ...] = code.co_varnames

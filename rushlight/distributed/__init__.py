@@ -108,6 +108,26 @@ __all__ = [
 ]
 
 
+REFUSED = {
+    **dict.fromkeys(
+        ("tensor", "_tensor", "_functional_collectives", "pipelining"),
+        "tensors that lie in parts on several processes are not there; DistributedDataParallel "
+        "and fsdp.fully_shard train a module that each process holds whole",
+    ),
+    **dict.fromkeys(
+        ("rpc", "autograd"),
+        "functions are not called in other processes; all_gather_object and "
+        "broadcast_object_list exchange Python values",
+    ),
+    "optim": "optimizers over several processes are not there; those of torch.optim step each "
+    "process's own parameters",
+    **dict.fromkeys(
+        ("launcher", "run", "elastic"),
+        "processes are not launched here; torch.multiprocessing.spawn starts some",
+    ),
+}
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")

@@ -206,6 +206,8 @@ def init_process_group(
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
     """End a group; without one, the default group."""
+    if group is None and _WorldType._world is None:
+        raise AssertionError(_NOT_INITIALIZED)
     world = group_or_world(group)
     if world is _WorldType._world:
         _WorldType._world = None

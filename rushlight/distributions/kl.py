@@ -35,6 +35,7 @@ from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
 from .utils import EULER, sum_rightmost
+from .wishart import Wishart, multidigamma
 
 Divergence = Callable[[Any, Any], Tensor]
 _RULES: dict[tuple[type, type], Divergence] = {}
@@ -169,6 +170,17 @@ def _kl_multivariate_normal(p: Any, q: Any) -> Tensor:
     distance = batch_mahalanobis(q._unbroadcasted_scale_tril, q.loc - p.loc)
     half_log_dets = q._half_log_det() - p._half_log_det()
     return half_log_dets + 0.5 * (trace + distance - p.event_shape[0])
+
+
+@register_kl(Wishart, Wishart)
+def _kl_wishart(p: Any, q: Any) -> Tensor:
+    size, half_p, half_q = p.event_shape[-1], p.df / 2, q.df / 2
+    solved = rushlight.linalg.solve_triangular(q.scale_tril, p.scale_tril, upper=False)
+    trace = solved.square().sum((-2, -1))
+    norms = rushlight.mvlgamma(half_q, size) - rushlight.mvlgamma(half_p, size)
+    shape = (half_p - half_q) * multidigamma(half_p, size)
+    log_dets = q.df * (q._half_log_det() - p._half_log_det())
+    return log_dets + norms + shape + half_p * (trace - size)
 
 
 @register_kl(Gamma, Gamma)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from ..autograd.entries import TAPE_HOOKS
 from ..autograd.forward import push, pushing
 from ..autograd.modes import MODE
-from ..autograd.tape import TAPE_HOOKS
 from ..autograd.walk import grad as pull
 from ..base.pytree import tree_flatten, tree_unflatten
 from .arguments import Argnums, Differentiated, Traced, matching, require_tensors

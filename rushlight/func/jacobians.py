@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..autograd.entries import TAPE_HOOKS
 from ..autograd.forward import push, pushing
-from ..autograd.tape import TAPE_HOOKS
 from ..base.pytree import tree_unflatten
 from ..ops import core
 from ..tensor.creation import eye

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TypeVar
 
+import rushlight.jit.annotations  # the attribute `annotations` is that module, not the feature
 from rushlight import nn
 
 __all__ = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import rushlight
 from rushlight import Tensor
+from rushlight.overrides import disabled
 
 
 def _rebuild_parameter(data: Tensor, requires_grad: bool, hooks: Any) -> Parameter:
@@ -32,6 +33,8 @@ class Parameter(Tensor):
     >>> rl.nn.Parameter(rl.zeros(2)).requires_grad
     True
     """
+
+    __torch_function__ = disabled
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:
@@ -75,6 +78,8 @@ class Buffer(Tensor):
     """
 
     persistent: bool
+
+    __torch_function__ = disabled
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         if data is None:

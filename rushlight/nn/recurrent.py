@@ -2,61 +2,25 @@
 
 In: (T, N, input), (N, T, input) with `batch_first`, (T, input), or a `PackedSequence`; optionally
 the initial state. Out: the outputs of the last layer in the same form, and the final state.
-Invariant: every layout is turned into packed steps (all rows of step 0, then of step 1, ...), so
-that there is one loop over time. A step's state has as many rows as sequences are still running.
+Invariant: every layout is turned into packed steps (all rows of step 0, then of step 1, ...) for
+the one loop over time, in `rushlight.nn.functional.recurrent`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import rushlight
 from rushlight import Tensor
-from rushlight.nn import functional as F
 from rushlight.nn import init
+from rushlight.nn.functional.recurrent import MODES, State, Weights, run, run_cell
 from rushlight.nn.module import Module
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence
-from rushlight.ops import namespace as _ops
 
-State = tuple[Tensor, ...]
-Step = Callable[[Tensor, State, Tensor, Tensor | None], State]
-
-
-def _elman_step(activate: Callable[[Tensor], Tensor]) -> Step:
-    def step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
-        """h' = activate(W x + b + V h + c), W x + b given as `projected`."""
-        return (activate(projected + F.linear(state[0], weight, bias)),)
-
-    return step
-
-
-def _lstm_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
-    """c' = f c + i g, h' = o tanh(c'), with i, f, o = sigmoid and g = tanh of the four gates."""
-    hidden, cell = state
-    return _ops.lstm_gates(projected + F.linear(hidden, weight, bias), cell)
-
-
-def _gru_step(projected: Tensor, state: State, weight: Tensor, bias: Tensor | None) -> State:
-    """h' = n + z (h - n), n = tanh(x_n + r h_n), with r, z = sigmoid of the first two gates."""
-    (hidden,) = state
-    reset_x, update_x, new_x = projected.chunk(3, -1)
-    reset_h, update_h, new_h = F.linear(hidden, weight, bias).chunk(3, -1)
-    reset = (reset_x + reset_h).sigmoid()
-    update = (update_x + update_h).sigmoid()
-    new = (new_x + reset * new_h).tanh()
-    return (new + update * (hidden - new),)
-
-
-# mode -> (number of gates, number of state tensors, step)
-_MODES: dict[str, tuple[int, int, Step]] = {
-    "RNN_TANH": (1, 1, _elman_step(rushlight.tanh)),
-    "RNN_RELU": (1, 1, _elman_step(rushlight.relu)),
-    "LSTM": (4, 2, _lstm_step),
-    "GRU": (3, 1, _gru_step),
-}
+# The kinds of parameters, as they stand in `Weights`.
+_KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 class RNNBase(Module):
@@ -94,7 +58,7 @@ class RNNBase(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if mode not in _MODES:
+        if mode not in MODES:
             raise ValueError("Unrecognized RNN mode: " + mode)
         _check_flags(bias, batch_first, dropout, num_layers)
         _check_sizes(input_size, hidden_size, num_layers, proj_size)
@@ -119,7 +83,7 @@ class RNNBase(Module):
 
     def _make_layer(self, layer: int, suffix: str, device: Any, dtype: Any) -> list[str]:
         """Register the parameters of one layer and direction; returns their names."""
-        rows = _MODES[self.mode][0] * self.hidden_size
+        rows = MODES[self.mode].gates * self.hidden_size
         width = self.proj_size or self.hidden_size
         columns = width * len(self._suffixes()) if layer else self.input_size
         shapes: dict[str, tuple[int, ...]] = {
@@ -191,7 +155,7 @@ class RNNBase(Module):
     def _state_widths(self) -> list[int]:
         """The last dimension of each state tensor: hidden, then cell."""
         widths = [self.proj_size or self.hidden_size, self.hidden_size]
-        return widths[: _MODES[self.mode][1]]
+        return widths[: MODES[self.mode].states]
 
     def _initial_state(self, given: Any, batch: int, like: Tensor) -> State:
         """`given`, checked, or zeros: tensors (layers * directions, N, width)."""
@@ -275,53 +239,13 @@ class RNNBase(Module):
 
     def _run(self, data: Tensor, counts: list[int], first: State) -> tuple[Tensor, State]:
         """All layers over packed steps; `counts` is the number of rows of each step."""
-        directions = len(self._suffixes())
-        finals: list[State] = []
-        for layer in range(self.num_layers):
-            outputs = []
-            for direction in range(directions):
-                place = layer * directions + direction
-                state = tuple(tensor[place] for tensor in first)
-                output, final = self._run_direction(data, counts, state, place, direction == 1)
-                outputs.append(output)
-                finals.append(final)
-            data = outputs[0] if directions == 1 else rushlight.cat(outputs, -1)
-            if self.dropout and layer < self.num_layers - 1:
-                data = F.dropout(data, self.dropout, self.training)
-        return data, tuple(rushlight.stack(states) for states in zip(*finals, strict=True))
+        layers = [self._weights(names) for names in self._all_weights]
+        chance = self.dropout if self.training else 0.0
+        return run(self.mode, data, counts, first, layers, len(self._suffixes()), chance)
 
-    def _run_direction(
-        self, data: Tensor, counts: list[int], first: State, place: int, backwards: bool
-    ) -> tuple[Tensor, State]:
-        """One layer in one direction: (output of every packed row, final state)."""
-        names = self._all_weights[place]
-        weights = {name.split("_l")[0]: getattr(self, name) for name in names}
-        recurrent, bias = weights["weight_hh"], weights.get("bias_hh")
-        shrink = weights.get("weight_hr")
-        step = _MODES[self.mode][2]
-        projected = F.linear(data, weights["weight_ih"], weights.get("bias_ih"))
-        pieces = list(projected.split(counts))
-        state = tuple(tensor[: counts[-1] if backwards else counts[0]] for tensor in first)
-        outputs: list[Tensor] = []
-        finished: list[State] = []
-        for piece in reversed(pieces) if backwards else pieces:
-            rows, running = piece.size(0), state[0].size(0)
-            if rows > running:  # walking backwards, longer sequences come in
-                state = tuple(
-                    rushlight.cat([old, new[running:rows]])
-                    for old, new in zip(state, first, strict=True)
-                )
-            elif rows < running:  # walking forwards, the shortest sequences end
-                finished.append(tuple(tensor[rows:] for tensor in state))
-                state = tuple(tensor[:rows] for tensor in state)
-            state = step(piece, state, recurrent, bias)
-            if shrink is not None:
-                state = (F.linear(state[0], shrink), *state[1:])
-            outputs.append(state[0])
-        if finished:
-            ends = [state, *reversed(finished)]
-            state = tuple(rushlight.cat(parts) for parts in zip(*ends, strict=True))
-        return rushlight.cat(outputs[::-1] if backwards else outputs), state
+    def _weights(self, names: list[str]) -> Weights:
+        given = {name.split("_l")[0]: getattr(self, name) for name in names}
+        return Weights(*(given.get(kind) for kind in _KINDS))  # type: ignore[arg-type]
 
 
 def _check_flags(bias: Any, batch_first: Any, dropout: Any, num_layers: int) -> None:
@@ -477,7 +401,7 @@ class RNNCellBase(Module):
 
     def _step(self, mode: str, input: Tensor, hx: Any) -> State:
         """One step of `mode`; unbatched inputs and states have no N."""
-        name, count = self._get_name(), _MODES[mode][1]
+        name, count = self._get_name(), MODES[mode].states
         states = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
         for what, tensor in [("input", input), *(("hidden", state) for state in states)]:
             if tensor.dim() not in (1, 2):
@@ -493,8 +417,8 @@ class RNNCellBase(Module):
         elif input.dim() == 1:
             states = tuple(state.unsqueeze(0) for state in states)
         self._check(rows, states)
-        projected = F.linear(rows, self.weight_ih, self.bias_ih)
-        result = _MODES[mode][2](projected, states, self.weight_hh, self.bias_hh)
+        weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        result = run_cell(mode, rows, states, weights)
         return result if input.dim() == 2 else tuple(tensor.squeeze(0) for tensor in result)
 
     def _check(self, rows: Tensor, states: State) -> None:

@@ -209,7 +209,7 @@ softshrink.test(_masked, lambda x, lambd=0.5: np.sign(x) * np.maximum(np.abs(x) 
 hardshrink.test(_masked, lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0))
 
 
-@op("torch Tensor", elementwise=True)
+@op("torch Tensor", elementwise=True, grad_name="PreluKernelBackward0")
 def prelu(input: Value, weight: Value) -> Value:
     """x where x > 0, weight * x elsewhere; one weight, or one for each channel (dimension 1).
 
@@ -303,7 +303,7 @@ def _(g, grad, input, alpha, scale, input_scale):  # type: ignore[no-untyped-def
     return elu_backward(g, input, alpha, scale, input_scale), where(input > 0, 0, g * grad * bend)
 
 
-@op("torch", inplace=True, elementwise=True)
+@op("torch", inplace=True, elementwise=True, grad_name="EluBackward0")
 def selu(input: Value) -> Value:
     """elu with the scale and alpha that keep mean 0 and variance 1 (Klambauer et al., arXiv
     1706.02515).

@@ -18,6 +18,7 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .common import (
     absolute,
     conjugate,
@@ -26,9 +27,8 @@ from .common import (
     require_kind,
     require_same_dtype,
     two,
-    zeros_like,
 )
-from .core import real_part, where
+from .core import real_part, where, zeros_like
 from .elementary import (
     log,
     trunc,
@@ -139,7 +139,12 @@ angle.test(one(), np.angle)
 # --- whole parts --------------------------------------------------------------------------------
 
 
-@op("torch Tensor special", inplace=True, elementwise=True)
+@op(
+    "torch Tensor special",
+    inplace=True,
+    elementwise=True,
+    grad_name=lambda decimals: f"RoundBackward{1 if decimals else 0}",
+)
 def round(input: Value, decimals: int = 0) -> Value:
     """The nearest multiple of 10^-decimals, halves to even; the gradient is zero.
 
@@ -205,7 +210,7 @@ def _divided(name: str, primitive: str, input: Node, other: Node) -> Node:
     return b.binary(primitive, input, other)
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op("torch Tensor", inplace=True, elementwise=True, grad_name="NotImplemented")
 def floor_divide(input: Value, other: Value) -> Value:
     """floor(input / other), as Python's `//`; the gradient is zero. Follows `torch.floor_divide`.
 
@@ -218,7 +223,7 @@ def floor_divide(input: Value, other: Value) -> Value:
     return _divided("div_floor_cpu", "floor_divide", input, other)
 
 
-@op("", inplace=True, elementwise=True, grad_name="DivBackward1")
+@op("", inplace=True, elementwise=True, grad_name="DivBackward2")
 def trunc_divide(input: Value, other: Value) -> Value:
     """trunc(input / other): `div(rounding_mode="trunc")`; the gradient is zero."""
     if b.promoted_dtype(input, other) in b.NARROW and other.shape:
@@ -234,7 +239,12 @@ floor_divide.test(two(0.6, 5), np.floor_divide)
 trunc_divide.test(two(0.6, 5), lambda x, y: np.trunc(x / y))
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op(
+    "torch Tensor",
+    inplace=True,
+    elementwise=True,
+    grad_name=grad_names.numbered("Remainder", by="other", tensor=1, number=0),
+)
 def remainder(input: Value, other: Value) -> Value:
     """input - other * floor(input / other): Python's `%`, with the sign of `other`.
 
@@ -259,7 +269,12 @@ def _(g, input, other):  # type: ignore[no-untyped-def]
     return -(g * floor_divide(input, other))
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op(
+    "torch Tensor",
+    inplace=True,
+    elementwise=True,
+    grad_name=grad_names.numbered("Fmod", by="other", tensor=1, number=0),
+)
 def fmod(input: TensorValue, other: Value) -> Value:
     """input - other * trunc(input / other): C's `fmod`, with the sign of `input`.
 
@@ -294,7 +309,7 @@ fmod.test(_dividends, np.fmod)
 # --- powers -------------------------------------------------------------------------------------
 
 
-@op("", inplace=True, elementwise=True)
+@op("", inplace=True, elementwise=True, grad_name=grad_names.powered)
 def pow(input: Value, exponent: Value) -> Value:
     """input to the power exponent. Follows `torch.pow`."""
     if b.promoted_dtype(input, exponent) is dtypes.bool_:
@@ -370,7 +385,12 @@ pow_fixed.test(
 # --- mixtures -----------------------------------------------------------------------------------
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op(
+    "torch Tensor",
+    inplace=True,
+    elementwise=True,
+    grad_name=grad_names.numbered("Lerp", by="weight", tensor=1, number=0),
+)
 def lerp(input: Value, end: Value, weight: Value) -> Value:
     """input + weight * (end - input), evaluated from the nearer end. Follows `torch.lerp`.
 

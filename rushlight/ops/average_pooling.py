@@ -16,6 +16,7 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import ContractionMap, Node
+from . import grad_names
 from .common import opmath
 from .convolution_maps import fixed
 from .pooling import FUSED, adaptive_size, even_window
@@ -171,9 +172,12 @@ def _average_row(rank: int) -> Op:
     body.__doc__ = _AVERAGE.format(
         name=name, rank=rank, example=", ".join(["1", "2", *["4"] * rank]), result=", 2" * rank
     )
-    row = op("torch nn.functional", strides=averaged_strides, grad_name=f"AvgPool{rank}DBackward0")(
-        body
-    )
+    row = op(
+        "torch nn.functional",
+        strides=averaged_strides,
+        grad_name=f"AvgPool{rank}DBackward0",
+        guarded=("input",),
+    )(body)
 
     @row.vjp("input")
     def _(  # type: ignore[no-untyped-def]
@@ -209,7 +213,7 @@ _AVERAGE = """The mean of every {rank}-d window.
     """
 
 
-@op("torch nn.functional", grad_name="AvgPool1DBackward0")
+@op("torch nn.functional", grad_name="SqueezeBackward1", guarded=("input",))
 def avg_pool1d(
     input: Value,
     kernel_size: Any,
@@ -314,7 +318,12 @@ def _adaptive_row(rank: int) -> Op:
     >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["5"] * rank])}), 3).shape
     torch.Size([1, 2{", 3" * rank}])
     """
-    row = op("torch", strides=averaged_strides, grad_name=f"AdaptiveAvgPool{rank}DBackward0")(body)
+    row = op(
+        "torch",
+        strides=averaged_strides,
+        grad_name=grad_names.adaptive_mean(rank),
+        guarded=("input",),
+    )(body)
 
     @row.vjp("input")
     def _(g, input_layout):  # type: ignore[no-untyped-def]

@@ -17,6 +17,7 @@ import numpy as np
 from ..base import dtype as dtypes
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .common import TYPE_NAMES, opmath, require_kind
 from .core import full
 from .core import sum as sum_
@@ -112,7 +113,7 @@ def _row_of(target: Node, input_ndim: int) -> Node:
 # --- negative log likelihood --------------------------------------------------------------------
 
 
-@op("", grad_name="NllLossBackward0")
+@op("", grad_name=grad_names.likelihood, guarded=("input",))
 def nll_loss(
     input: Value,
     target: Value,
@@ -212,7 +213,7 @@ def _check_targets(input: Node, target: Node, weight: Node | None, smoothing: fl
     _check("nll_loss_out_frame", input, target, weight)
 
 
-@op("", grad_name="CrossEntropyLossBackward0")
+@op("", grad_name=grad_names.entropy, frozen=("input",))
 def cross_entropy(
     input: Value,
     target: Value,

@@ -15,7 +15,7 @@ from ..base.dtype import TYPE_NAMES, dtype
 from ..base.layout import normalize_axes
 from ..graph import build as b
 from ..graph.node import Node
-from .core import conj, full
+from .core import conj
 
 
 def opmath(x: Node) -> Node:
@@ -95,11 +95,6 @@ def kept_shape(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> lis
 def kept(x: Any, shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> Any:
     """A reduced tensor with the reduced dimensions back as dimensions of length one."""
     return x.reshape(kept_shape(shape, dim))
-
-
-def zeros_like(g: Any) -> Any:
-    """The gradient of a function that is constant almost everywhere."""
-    return full(tuple(g.shape), 0, g.dtype)
 
 
 # --- samples ------------------------------------------------------------------------------------

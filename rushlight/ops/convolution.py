@@ -25,6 +25,7 @@ from ..base.layout import (
 )
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .common import TYPE_NAMES, conjugate, opmath, opmath_dtype
 from .convolution_maps import (
     Geometry,
@@ -297,7 +298,12 @@ def _convolution_row(rank: int) -> Op:
     >>> rl.nn.functional.{name}(x, weight).shape
     torch.Size([1, 4{", 3" * rank}])
     """
-    row = op("nn.functional torch", strides=result_strides, grad_name="ConvolutionBackward0")(body)
+    row = op(
+        "nn.functional torch",
+        strides=result_strides,
+        grad_name=grad_names.unbatched("ConvolutionBackward0", rank),
+        guarded=("input", "weight"),
+    )(body)
 
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
@@ -363,7 +369,12 @@ def _transposed_row(rank: int) -> Op:
     >>> rl.nn.functional.{name}(x, weight).shape
     torch.Size([1, 4{", 5" * rank}])
     """
-    row = op("nn.functional torch", strides=result_strides, grad_name="ConvolutionBackward0")(body)
+    row = op(
+        "nn.functional torch",
+        strides=result_strides,
+        grad_name=grad_names.unbatched("ConvolutionBackward0", rank),
+        guarded=("input", "weight"),
+    )(body)
 
     @row.vjp("input")
     def _(g, input_layout, weight, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]

@@ -16,6 +16,7 @@ from ..base.dtype import dtype
 from ..base.layout import Layout, normalize_axes, ordered_strides
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .registry import Scalar, TensorValue, Value, Values, op
 from .signature import strides_of_all, strides_of_first
 
@@ -71,7 +72,7 @@ def _refuse_bool(word: str, *operands: Any) -> None:
         )
 
 
-@op("", inplace=True, elementwise=True)
+@op("", inplace=True, elementwise=True, grad_name=grad_names.subtracted)
 def sub(input: Value, other: Value) -> Value:
     """input - other."""
     _refuse_bool("-", input, other)
@@ -207,6 +208,11 @@ def restride(input: Any, strides: tuple[int, ...]) -> Any:
     return row(input)
 
 
+def zeros_like(g: Any) -> Any:
+    """The gradient of a function that is constant almost everywhere."""
+    return full(tuple(g.shape), 0, g.dtype)
+
+
 @op("", elementwise=True, grad_name="CopyBackwards")
 def copy(input: Value, source: Value) -> Value:
     """source, broadcast and converted to the shape and dtype of input (what `input.copy_(source)`
@@ -219,7 +225,7 @@ def copy(input: Value, source: Value) -> Value:
 
 @copy.vjp("input")
 def _(g):  # type: ignore[no-untyped-def]
-    return mul(g, 0)
+    return zeros_like(g)
 
 
 @copy.vjp("source")
@@ -245,7 +251,7 @@ def fill(input: Value, value: Value) -> Value:
 
 @fill.vjp("input")
 def _(g):  # type: ignore[no-untyped-def]
-    return mul(g, 0)
+    return zeros_like(g)
 
 
 @fill.vjp("value")
@@ -259,7 +265,7 @@ def full(size: tuple, value: Scalar, dtype: dtype, strides: tuple | None = None)
     return b.expand(b.cast(value, dtype), size)
 
 
-@op("")
+@op("", grad_name="SumBackward1")
 def sum_to(input: Value, size: tuple) -> Value:
     """input summed over the dimensions along which `size` was broadcast to its shape."""
     lead = input.ndim - len(size)
@@ -280,7 +286,7 @@ def reduce_sum(x: Node, axes: Sequence[int] | None, keepdim: bool = False) -> No
     return b.cast(b.reduce("sum", wide, axes, keepdim), x.dtype)
 
 
-@op("")
+@op("", grad_name=grad_names.reduced("Sum"))
 def sum(
     input: Value, dim: tuple | int | None = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Value:
@@ -393,7 +399,7 @@ def _(g, grad_layout, strides, offset):  # type: ignore[no-untyped-def]
     return restride(g, (1,)).as_strided(grad_layout.shape, strides, offset)
 
 
-@op("")
+@op("", grad_name="UnsafeViewBackward0")
 def reshape_copy(input: Value, size: tuple) -> Value:
     """The elements in row-major order under another shape (what `reshape` does where no view
     can).
@@ -444,7 +450,7 @@ def _(g):  # type: ignore[no-untyped-def]
 conj = conj_physical
 
 
-@op("torch", elementwise=True)
+@op("torch", elementwise=True, guarded=("real", "imag"))
 def complex(real: TensorValue, imag: TensorValue) -> Value:
     """real + 1j * imag."""
     if real.dtype is not imag.dtype:

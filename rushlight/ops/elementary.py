@@ -16,8 +16,8 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..graph import build as b
-from .common import conjugate, one, opmath, unary, zeros_like
-from .core import mul, where
+from .common import conjugate, one, opmath, unary
+from .core import mul, where, zeros_like
 from .registry import Op, Value, op
 
 
@@ -314,10 +314,15 @@ def _erfinv_reference(y: np.ndarray) -> np.ndarray:
     return (low + high) / 2
 
 
+def _erfinv_vjp(g: Value, input: Value) -> Value:
+    root = erfinv(input)
+    return g * (exp(root * root) * (math.sqrt(math.pi) / 2.0))
+
+
 erfinv: Op = _function(
     "erfinv",
     "the inverse of erf on (-1, 1)",
-    lambda g, out: g * (exp(out * out) * (math.sqrt(math.pi) / 2.0)),
+    _erfinv_vjp,
     _erfinv_reference,
     (-0.9, 0.9),
     ("0., 0.5", "0.0000, 0.4769"),
@@ -406,7 +411,7 @@ def _(g):  # type: ignore[no-untyped-def]
 rad2deg.test(one(-3, 3), np.rad2deg)
 
 
-@op("torch Tensor", inplace=True, elementwise=True)
+@op("torch Tensor", inplace=True, elementwise=True, grad_name="PowBackward0")
 def square(input: Value) -> Value:
     """x * x; bools become integers. Follows `torch.square`.
 

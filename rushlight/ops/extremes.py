@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import build as b
+from . import grad_names
 from .common import refuse_complex, two
 from .core import where
 from .registry import Op, TensorValue, Value, op
@@ -108,7 +109,7 @@ fmin = _extreme(
 )
 
 
-@op("", inplace=True, elementwise=True)
+@op("", inplace=True, elementwise=True, grad_name=grad_names.clamped)
 def clamp(input: TensorValue, min: Value | None = None, max: Value | None = None) -> Value:
     """min(max(x, min), max): `max` wins where min > max, and NaN stays NaN. Bounds are numbers or
     tensors.

@@ -77,7 +77,7 @@ def fft_c2c(input: Value, dims: tuple, inverse: bool, factor: float) -> Value:
     return _host("fourier_complex", input, input.shape, input.dtype, (dims, inverse, factor))
 
 
-@op("", grad_name="FftR2CBackward0", strides=strides_of_half)
+@op("", grad_name="FftR2CBackward0", strides=strides_of_half, guarded=("input",))
 def fft_r2c(input: Value, dims: tuple, factor: float) -> Value:
     """The transform of a real tensor, the first N // 2 + 1 frequencies of the last of `dims`."""
     shape = tuple(n // 2 + 1 if d == dims[-1] else n for d, n in enumerate(input.shape))

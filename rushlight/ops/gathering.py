@@ -19,6 +19,7 @@ from ..base.dtype import iinfo
 from ..base.layout import normalize_axis
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .common import TYPE_NAMES, opmath
 from .core import cast, full, slice_backward, where
 from .core import sum as sum_
@@ -70,7 +71,7 @@ def _addresses(name: str, shape: Sequence[int], dim: int, index: Node) -> Node:
 # --- gather and scatter ---------------------------------------------------------------------------
 
 
-@op("")
+@op("", guarded=("input",))
 def gather(input: Value, dim: int, index: Value) -> Value:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on. The index may be shorter, not
     longer, in other dimensions.
@@ -338,7 +339,7 @@ def _source(name: str, x: Node, address: Node, dim: int, index: Node, source: No
     return source
 
 
-@op("", inplace=True)
+@op("", inplace=True, guarded=("source",))
 def index_add(input: Value, dim: int, index: Value, source: Value, alpha: Scalar = 1) -> Value:
     """input with alpha times the slices of source added at the positions of a vector."""
     x = at_least_1d(input)
@@ -359,7 +360,7 @@ def _(g, dim, index, source_layout, alpha):  # type: ignore[no-untyped-def]
     return (picked if alpha == 1 else picked * alpha).reshape(source_layout.shape)
 
 
-@op("", inplace=True)
+@op("", inplace=True, guarded=("source",))
 def index_copy(input: Value, dim: int, index: Value, source: Value) -> Value:
     """input with the slices of source stored at the positions of a vector."""
     x = at_least_1d(input)
@@ -378,7 +379,12 @@ def _(g, dim, index, source_layout):  # type: ignore[no-untyped-def]
     return index_select(g, dim, index).reshape(source_layout.shape)
 
 
-@op("", inplace=True, strides=strides_of_first)
+@op(
+    "",
+    inplace=True,
+    strides=strides_of_first,
+    grad_name=grad_names.numbered("IndexFill", by="value", tensor=1, number=0),
+)
 def index_fill(input: Value, dim: int, index: Value, value: Value) -> Value:
     """input with one value (a number or a 0-d tensor) in the slices at the positions of a vector;
     they may be negative.

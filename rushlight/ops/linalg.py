@@ -238,7 +238,7 @@ def matrix_determinant(x: np.ndarray) -> tuple:
     return (np.linalg.det(x),)
 
 
-@op("", grad_name="LinalgDetBackward0")
+@op("", grad_name="LinalgDetBackward0", guarded=("out",))
 def det(A: Value) -> Value:
     """The determinant."""
     require_matrices("linalg.det", A, True)

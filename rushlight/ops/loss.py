@@ -15,6 +15,7 @@ import numpy as np
 from ..base.layout import broadcast_shapes
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .activation import log_sigmoid
 from .arithmetic import abs, sgn
 from .common import absolute, opmath, require_kind
@@ -87,7 +88,7 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
     return slope, -slope
 
 
-@op("", elementwise=True)
+@op("", elementwise=True, grad_name=grad_names.averaged("AbsBackward0"), frozen=("input", "target"))
 def l1_loss(input: Value, target: Value, reduction: str = "mean") -> Value:
     """|input - target|."""
     x, y = _operands("l1_cpu", input, target)
@@ -100,7 +101,7 @@ def _(g, input, target, reduction):  # type: ignore[no-untyped-def]
     return slope, -slope
 
 
-@op("", elementwise=True)
+@op("", elementwise=True, grad_name=grad_names.smooth_distance)
 def smooth_l1_loss(
     input: Value, target: Value, reduction: str = "mean", beta: float = 1.0
 ) -> Value:
@@ -299,7 +300,7 @@ binary_cross_entropy_with_logits.test(_logit_samples, _logit_reference)
 # --- divergence ---------------------------------------------------------------------------------
 
 
-@op("", elementwise=True, grad_name="KlDivBackward0")
+@op("", elementwise=True, grad_name=grad_names.divergence, frozen=("input", "target"))
 def kl_div(input: Value, target: Value, reduction: str = "mean", log_target: bool = False) -> Value:
     """t (log t - x), or exp(t) (t - x) with `log_target`: input is a logarithm of probabilities."""
     x, t = _operands("kl_div", input, target)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..base import dtype as dtypes
 from ..graph import build as b
+from . import grad_names
 from .common import TYPE_NAMES
 from .core import full, where
 from .core import sum as sum_
@@ -28,7 +29,11 @@ def require_mask(name: str, mask: Any) -> None:
         )
 
 
-@op("torch Tensor", inplace=True)
+@op(
+    "torch Tensor",
+    inplace=True,
+    grad_name=grad_names.numbered("MaskedFill", by="value", tensor=1, number=0),
+)
 def masked_fill(input: Value, mask: Value, value: Value) -> Value:
     """value where the mask holds, else input; value is a number or a 0-d tensor. Follows
     `torch.Tensor.masked_fill`.

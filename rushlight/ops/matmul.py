@@ -19,6 +19,7 @@ from ..base import dtype as dtypes
 from ..base.dtype import dtype
 from ..graph import build as b
 from ..graph.node import ContractionMap, Node
+from . import grad_names
 from .common import TYPE_NAMES, conjugate, opmath, opmath_dtype, weak_cast
 from .registry import Op, Scalar, Value, op
 
@@ -112,7 +113,7 @@ def product_gradient(
     return result.reshape([n if label in kept else 1 for label, n in zip(own, shape)]).expand(shape)
 
 
-@op("")
+@op("", grad_name="ViewBackward0")
 def product(input: Value, other: Value, equation: str) -> Value:
     """The sum of products of two tensors by an equation, such as "bik,kj->bij".
 
@@ -286,7 +287,7 @@ def _product_row(
     >>> import rushlight as rl
     >>> {example}
     """
-    row = op(surface)(body)
+    row = op(surface, grad_name=grad_names.product if name == "matmul" else None)(body)
 
     @row.vjp("input")
     def _(g, other, input_layout):  # type: ignore[no-untyped-def]
@@ -455,7 +456,7 @@ def linear_equation(x: tuple[int, ...], weight: tuple[int, ...]) -> str:
     return f"{lead}Z,{column}Z->{lead}{column}"
 
 
-@op("nn.functional", grad_name="AddmmBackward0")
+@op("nn.functional", grad_name=grad_names.affine)
 def linear(input: Value, weight: Value, bias: Value | None = None) -> Value:
     """y = x W^T + b.
 

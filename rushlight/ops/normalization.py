@@ -183,8 +183,8 @@ def _(g0, g1, g2, grad, input, weight, centre, invstd, shape, axes, affine, cent
 
 normalize_layer = _normalizer("layer", "NativeLayerNormBackward0")
 normalize_group = _normalizer("group", "NativeGroupNormBackward0")
-normalize_instance = _normalizer("instance", "InstanceNormBackward0")
-normalize_root = _normalizer("root", "FusedRmsNormBackward0")
+normalize_instance = _normalizer("instance", "ViewBackward0")
+normalize_root = _normalizer("root", "MulBackward0")
 
 
 # --- batches ------------------------------------------------------------------------------------

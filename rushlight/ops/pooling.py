@@ -305,6 +305,7 @@ def _max_pool_rows(rank: int) -> tuple[Op, Op]:
         values, code = chosen(input, w, size)
         return values, _indices(code, w, size)
 
+    title = "SqueezeBackward1" if rank == 1 else f"MaxPool{rank}DWithIndicesBackward0"
     made = []
     for body, suffix in ((plain, ""), (indexed, "_with_indices")):
         body.__name__ = name + suffix
@@ -320,7 +321,8 @@ def _max_pool_rows(rank: int) -> tuple[Op, Op]:
         >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["4"] * rank])}), 2).shape
         torch.Size([1, 2{", 2" * rank}])
         """
-        row = op("torch", strides=strides_as_suggested, grad_name=f"MaxPool{rank}DBackward0")(body)
+        guarded = ("out1",) if suffix else ()
+        row = op("torch", strides=strides_as_suggested, grad_name=title, guarded=guarded)(body)
 
         @row.vjp("input")
         def _(g, input, kernel_size, stride, padding, dilation, ceil_mode):  # type: ignore[no-untyped-def]
@@ -441,9 +443,8 @@ def _adaptive_max_row(rank: int) -> Op:
     >>> rl.nn.functional.{name}(rl.ones({", ".join(["1", "2", *["5"] * rank])}), 3).shape
     torch.Size([1, 2{", 3" * rank}])
     """
-    row = op("torch", strides=strides_as_suggested, grad_name=f"AdaptiveMaxPool{rank}DBackward0")(
-        body
-    )
+    title = "SqueezeBackward1" if rank == 1 else f"AdaptiveMaxPool{rank}DBackward0"
+    row = op("torch", strides=strides_as_suggested, grad_name=title, guarded=("input",))(body)
 
     @row.vjp("input")
     def _(g, input_layout, out1):  # type: ignore[no-untyped-def]

@@ -19,10 +19,11 @@ from ..base.dtype import dtype
 from ..base.layout import normalize_axes, normalize_axis
 from ..graph import build as b
 from ..graph.node import Node
+from . import grad_names
 from .arithmetic import abs, pow, sgn
-from .common import TYPE_NAMES, absolute, conjugate, kept, opmath, require_kind, zeros_like
+from .common import TYPE_NAMES, absolute, conjugate, kept, opmath, require_kind
 from .comparison import isnan, logical_not
-from .core import cat, real_part, unreduce, where
+from .core import cat, real_part, unreduce, where, zeros_like
 from .core import sum as sum_
 from .elementary import exp, log, sqrt
 from .registry import Value, op
@@ -64,7 +65,7 @@ def _(g, input, dim, keepdim):  # type: ignore[no-untyped-def]
 nansum.test(_reductions, reference=lambda x, dim=None, keepdim=False: x.sum(dim, keepdims=keepdim))
 
 
-@op("")
+@op("", grad_name=grad_names.reduced("Mean"))
 def mean(
     input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Value:
@@ -88,7 +89,7 @@ def _(g, input_layout, dim, keepdim):  # type: ignore[no-untyped-def]
 mean.test(_reductions, lambda x, dim=None, keepdim=False: np.mean(x, dim, keepdims=keepdim))
 
 
-@op("")
+@op("", grad_name=grad_names.reduced("Prod"), guarded=("out",))
 def prod(
     input: Value, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Value:

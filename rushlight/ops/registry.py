@@ -20,6 +20,7 @@ A body's parameters say by their annotations what they are:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,6 +61,15 @@ class Rule:
         self.names = code.co_varnames[: code.co_argcount]
 
 
+def _default_grad_name(name: str, surface: str) -> str:
+    """LogSoftmaxBackward0 for log_softmax; letters behind digits are capitals (Log1PBackward0),
+    and what only torch.special or torch.linalg has is prefixed, as in PyTorch's own table.
+    """
+    if surface in ("special", "linalg"):
+        name = f"{surface}_{name}"
+    return re.sub(r"(?:^|_|(?<=[0-9]))([a-z])", lambda m: m[1].upper(), name) + "Backward0"
+
+
 class Op:
     # A row of the table; calling it applies the op to tensors (recording it) or to nodes (inside a
     # body).
@@ -72,7 +82,9 @@ class Op:
         "body",
         "defaults",
         "elementwise",
+        "frozen",
         "grad_name",
+        "guarded",
         "inplace",
         "kinds",
         "names",
@@ -127,12 +139,12 @@ class Op:
         self.strides = strides
         self.rules: list[Rule] = []
         self.nondifferentiable = False
+        self.guarded: tuple[str, ...] = ()
+        self.frozen: tuple[str, ...] = ()
         self.plan_cache: dict[tuple, Any] = {}
         self.samples: Callable | None = None
         self.reference: Callable | None = None
-        self.grad_name = (
-            "".join(part.capitalize() for part in self.__name__.split("_")) + "Backward0"
-        )
+        self.grad_name: str | Rule = _default_grad_name(self.__name__, surface)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self.names):
@@ -166,6 +178,13 @@ class Op:
             )
         return tuple(bound)
 
+    def given(self, args: tuple) -> tuple:
+        """Bound arguments without those at the end that are the defaults."""
+        count = len(args)
+        while count and args[count - 1] is self.defaults[count - 1]:
+            count -= 1
+        return args[:count]
+
     def vjp(self, *targets: str) -> Callable[[Callable], Callable]:
         """Register a gradient rule for the named parameters (all tensor parameters in order if none
         is named).
@@ -185,6 +204,13 @@ class Op:
             return function
 
         return register
+
+    def title(self, args: tuple) -> str:
+        """What the tape entry of a call with these (bound) arguments is called."""
+        name = self.grad_name
+        if isinstance(name, str):
+            return name
+        return name.function(*[args[self._by_name[operand]] for operand in name.names])
 
     def test(self, samples: Callable, reference: Callable | None = None) -> None:
         """What the suite checks the row with.
@@ -210,7 +236,9 @@ def op(
     strides: Callable | tuple | None = None,
     differentiable: bool = True,
     name: str | None = None,
-    grad_name: str | None = None,
+    grad_name: str | Callable[..., str] | None = None,
+    guarded: tuple[str, ...] = (),
+    frozen: tuple[str, ...] = (),
 ) -> Callable[[Callable], Op]:
     """Make a function the body of a row.
 
@@ -221,7 +249,11 @@ def op(
     or what
         `strides(output shape, operand layouts)` says (a tuple of such, or of None, for several
         outputs). differentiable=False states that no gradient
-        exists.
+        exists. grad_name: what `grad_fn` is called where that is not the row's own name, or a
+        function of the operands that it names. guarded: operands (or `out`, `out1`...) that PyTorch
+        saves though no rule here needs them: overwriting one before backward is an error all the
+        same. frozen: operands of which PyTorch saves something computed: overwriting these is
+        allowed, and the rules see what they were.
     """
 
     def register(body: Callable) -> Op:
@@ -229,9 +261,10 @@ def op(
         row.nondifferentiable = not differentiable
         if name:
             row.__name__ = row.__qualname__ = name
-            row.grad_name = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+            row.grad_name = _default_grad_name(name, surface)
+        row.guarded, row.frozen = guarded, frozen
         if grad_name:
-            row.grad_name = grad_name
+            row.grad_name = grad_name if isinstance(grad_name, str) else Rule((), grad_name)
         if row.__name__ in TABLE:
             raise ValueError(f"op {row.__name__} is registered twice")
         TABLE[row.__name__] = row

@@ -68,7 +68,7 @@ def _(g, dim, reverse):  # type: ignore[no-untyped-def]
 cumsum.test(_lines, _reversible(np.cumsum))
 
 
-@op("")
+@op("", guarded=("out",))
 def cumprod(input: Value, dim: int, dtype: dtype | None = None, reverse: bool = False) -> Value:
     """The products of the elements up to each one (from each one on with `reverse`)."""
     return _accumulated("prod", input, dim, dtype, reverse)
@@ -194,13 +194,13 @@ def _running(name: str, kind: str, input: Node, dim: int) -> tuple[Node, Node]:
     return extremes, b.scan("max", places, axis)
 
 
-@op("")
+@op("", guarded=("input",))
 def cummax(input: Value, dim: int) -> tuple[Value, Value]:
     """The largest elements so far along a dimension, and where each was last met."""
     return _running("cummax", "max", input, dim)
 
 
-@op("")
+@op("", guarded=("input",))
 def cummin(input: Value, dim: int) -> tuple[Value, Value]:
     """The smallest elements so far along a dimension, and where each was last met."""
     return _running("cummin", "min", input, dim)

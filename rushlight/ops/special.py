@@ -295,7 +295,7 @@ def _log_normal(x: Node) -> Node:
     return b.where(low, small, log1p(erfc(x * math.sqrt(0.5)) * -0.5))
 
 
-@op("special", elementwise=True)
+@op("special", elementwise=True, guarded=("out",))
 def log_ndtr(input: Value) -> Value:
     """The logarithm of the normal distribution function, accurate in its tail.
 

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
+from ..autograd.entries import TAPE_HOOKS, AccumulateGrad, GradFn
 from ..autograd.modes import MODE
-from ..autograd.tape import TAPE_HOOKS, AccumulateGrad, GradFn, next_sequence
+from ..autograd.names import next_sequence
 from ..base.layout import Layout, layout_of, with_batch
 from ..ops import core
 from .tensor import Tensor

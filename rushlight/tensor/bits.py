@@ -186,6 +186,10 @@ class TypedStorage(UntypedStorage):
     def __getitem__(self, index: int) -> Any:
         return tensor_on(self, self.dtype)[index].item()
 
+    def tolist(self) -> list[Any]:
+        """The elements as numbers."""
+        return tensor_on(self, self.dtype).tolist()
+
 
 def tensor_on(storage: UntypedStorage, type_: dtype) -> Tensor:
     """All elements of a storage as a one-dimensional tensor."""

@@ -112,9 +112,9 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, other.shape)
 
 
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """expand under the name `torch.broadcast_to`."""
-    return expand(input, size)
+def broadcast_to(input: Tensor, size: Sequence[int] | int, *more: int) -> Tensor:
+    """expand under the name `torch.broadcast_to`; a method takes the sizes one by one as well."""
+    return expand(input, (size, *more) if isinstance(size, int) else size)
 
 
 def ravel(input: Tensor) -> Tensor:

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from ..autograd.entries import TAPE_HOOKS
 from ..autograd.modes import MODE
-from ..autograd.tape import TAPE_HOOKS, SavedTensor, record_op
+from ..autograd.saved import SavedTensor
+from ..autograd.tape import guard_outputs, record_op
 from ..base.layout import Layout, with_batch
 from ..base.settings import SETTINGS
 from ..engine.flush import flush
@@ -24,6 +26,7 @@ from ..graph.trace import CURRENT, LIMIT_BYTES, LIMIT_OUTPUTS, LOCK
 from ..ops.registry import STATIC, VALUES, Op, Signature
 from ..ops.signature import call_body, make_signature
 from .inplace import user_frame
+from .overriding import NOT_HANDED, met
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -74,8 +77,8 @@ def dispatch(row: Op, args: tuple) -> Any:
         elif isinstance(value, Node):
             return call_body(row, list(args))
         else:
-            args = _coerced(row, args)
-            return dispatch(row, args)
+            result = met(row, args)
+            return dispatch(row, _coerced(row, args)) if result is NOT_HANDED else result
     try:
         signature = SIGNATURES.get(tuple(key))
     except TypeError:  # an unhashable static argument
@@ -156,6 +159,8 @@ def _taped(row: Op, args: tuple, signature: Signature, tensors: list[Tensor], sc
         out._requires_grad = True
     if function.plan.keep_outputs:
         function.outputs = [SavedTensor(out, function, number) for number, out in enumerate(outs)]
+    if function.plan.guards:
+        guard_outputs(function, outs)
     return result
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.names import titled
 from ..base import dtype as dtypes
 from ..base.dtype import TYPE_NAMES
 from ..base.layout import Layout, contiguous_strides, layout_of
@@ -45,8 +46,8 @@ def is_tensor(value: object) -> bool:
 
 
 def simple_view(x: Tensor, items: tuple) -> Tensor | None:
-    """The view that ints, slices, None and one `...` select; None where anything else, or an
-    error, is found.
+    """The view that ints, slices, None and one `...` select, x itself if that is all of it; None
+    where anything else, or an error, is found.
     """
     axis = 0
     result = x
@@ -62,7 +63,7 @@ def simple_view(x: Tensor, items: tuple) -> Tensor | None:
                 item.step is not None and (item.step.__class__ is not int or item.step <= 0)
             ):
                 return None
-            if item.start is not None or item.stop is not None or item.step is not None:
+            if not _is_whole(item, layout.shape[axis]):
                 result = views.slice_view(result, axis, item.start, item.stop, item.step)
             axis += 1
         elif item is None:
@@ -80,7 +81,17 @@ def simple_view(x: Tensor, items: tuple) -> Tensor | None:
                 return None
         else:
             return None
-    return alias(result) if result is x else result
+    return result
+
+
+def _is_whole(item: slice, size: int) -> bool:
+    """If a slice takes every element of a dimension and says so in plain numbers."""
+    start, stop, step = item.start, item.stop, item.step
+    return (
+        (start is None or (start.__class__ is int and start == 0))
+        and (stop is None or (stop.__class__ is int and stop >= size))
+        and (step is None or (step.__class__ is int and step == 1))
+    )
 
 
 def alias(x: Tensor) -> Tensor:
@@ -94,7 +105,8 @@ def stepped(x: Tensor, parsed: ParsedIndex) -> Tensor:
         if isinstance(step, Select):
             x = views.select(x, step.dim, step.at)
         elif isinstance(step, Slice):
-            x = views.slice_view(x, step.dim, step.start, step.stop, step.step)
+            if (step.start, step.stop, step.step) != (0, x._layout.shape[step.dim], 1):
+                x = views.slice_view(x, step.dim, step.start, step.stop, step.step)
         else:
             x = views.unsqueeze(x, step.dim)
     return x
@@ -104,7 +116,9 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
     items = index if index.__class__ is tuple else (index,)
     found = simple_view(self, items)
     if found is not None:
-        return found
+        if found is not self:
+            return found
+        return views.slice_view(self, 0, None, None) if index.__class__ is slice else alias(self)
     parsed = parse_index(index, self._layout.shape, is_tensor)
     x = stepped(self, parsed)
     if not parsed.advanced:
@@ -251,6 +265,9 @@ def without_leading_ones(value: Tensor, ndim: int) -> Tensor:
     return value
 
 
+filled = titled("FillBackward3")(core.fill)  # as if the number were a tensor
+
+
 def store(view: Tensor, value: Any) -> None:
     """Overwrite a view with a tensor that broadcasts to it, or with a number."""
     check_writable(view)
@@ -258,7 +275,7 @@ def store(view: Tensor, value: Any) -> None:
         check_overlap(view, (value,))
         made = core.copy(view, without_leading_ones(value, view._layout.ndim))
     else:
-        made = core.fill(view, fitting(view, value))
+        made = filled(view, fitting(view, value))
     overwrite(view, made, check=False)
 
 

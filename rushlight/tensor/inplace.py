@@ -9,7 +9,7 @@ written at once.
 from __future__ import annotations
 
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 
 from ..autograd.modes import MODE
 from ..base.dtype import TYPE_NAMES
@@ -50,8 +50,10 @@ def overwrite(target: Tensor, value: Tensor, check: bool = True) -> Tensor:
     return replace(target, value)
 
 
-def check_writable(target: Tensor) -> None:
-    """RuntimeError where an in-place operation on the tensor would not mean anything."""
+def check_writable(target: Tensor, repeats: bool = False) -> None:
+    """RuntimeError where an in-place operation on the tensor would not mean anything; one value for
+    every element means the same for elements that `repeats` stand for together.
+    """
     if MODE.grad:
         if target.requires_grad and target.grad_fn is None:
             raise RuntimeError(
@@ -64,7 +66,11 @@ def check_writable(target: Tensor) -> None:
                 "operation."
             )
     layout = target._layout
-    if layout.numel and any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides)):
+    if (
+        layout.numel
+        and not repeats
+        and any(st == 0 and n > 1 for n, st in zip(layout.shape, layout.strides))
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
@@ -110,14 +116,21 @@ def replace(target: Tensor, value: Tensor) -> Tensor:
         taped = MODE.grad and (value.requires_grad or target.requires_grad)
         if taped and target._base is not None:
             refuse_piece(target, "is a view and is being modified inplace")
+        for saver in storage.savers:
+            saved = saver()
+            if saved is not None:
+                saved.thaw()
+        storage.savers = ()
         kept = storage.buffer if storage.outside() else None
         store(storage, target._layout, value)
         count_write(target)
-        storage.writer = _line() if taped else ""
+        storage.writer = _line()
         if kept is not None:
             write_through(storage, kept)
     if taped:
         rebase(target, value)
+    else:
+        storage.rebased += 1  # views lead to their base anew, as after a write on the tape
     return target
 
 
@@ -128,9 +141,9 @@ def refuse_piece(view: Tensor, what: str) -> None:
     from .views import PiecesGradFn, ViewGradFn
 
     function = view._grad_fn
-    while function.__class__ is ViewGradFn:
+    while isinstance(function, ViewGradFn):
         function = function.edges[0].function
-    if function.__class__ is PiecesGradFn:
+    if isinstance(function, PiecesGradFn):
         raise RuntimeError(
             f"Output {view._output_nr} of {function.title} {what}. This view is the output of a "
             "function that returns multiple views. Such functions do not allow the output views to "
@@ -200,9 +213,9 @@ def rebase(target: Tensor, value: Tensor) -> None:
         target._requires_grad = value.requires_grad
         storage.rebased += 1
         return
-    from .views import WriteGradFn
+    from .views import CopySlices
 
-    function = WriteGradFn(base, target._layout, value)
+    function = CopySlices(base, target._layout, value)
     base._grad_fn = function
     base._output_nr = 0
     base._requires_grad = True
@@ -218,10 +231,10 @@ def user_frame() -> FrameType | None:
     return frame
 
 
-def _line() -> str:
-    """The user's line."""
+def _line() -> tuple[CodeType, int] | None:
+    """The user's code and line."""
     frame = user_frame()
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+    return None if frame is None else (frame.f_code, frame.f_lineno)
 
 
 def assign(target: Tensor, value: Tensor) -> Tensor:

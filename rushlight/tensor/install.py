@@ -97,6 +97,29 @@ def _operator(name: str, row: str, swapped: bool) -> Callable:
     return first
 
 
+def settle() -> None:
+    """Every operator and subscription method in its final form, as its first use would make it."""
+    from . import getitem
+
+    for name, (row, swapped) in OPERATORS.items():
+        setattr(Tensor, name, _bound(_resolve(row), swapped, name))
+    for name, function in getitem.METHODS.items():
+        setattr(Tensor, name, function)
+
+
+def named_operators() -> dict[str, str]:
+    """Operator -> the method of Tensor that PyTorch says it is; what PyTorch knows by the
+    operator's own name stands for itself.
+    """
+    own = ("__eq__", "__ne__", "__and__", "__or__", "__xor__", "__lshift__", "__rshift__")
+    found = {name: name for name in (*OPERATORS, *IN_PLACE, "__rtruediv__")}
+    for name, (row, swapped) in OPERATORS.items():
+        if name not in own and (not swapped or row in ("add", "mul")):
+            found[name] = row
+    found.update({name: f"{row}_" for name, row in IN_PLACE.items()})
+    return {**found, **UNARY}
+
+
 def _bound(function: Callable, swapped: bool, name: str) -> Callable:
     if isinstance(function, Op) and len(function.names) == 2 and not swapped:
         row: Op = function
@@ -187,15 +210,20 @@ def _from_getitem(name: str) -> Callable:
     return first
 
 
-def _adjoint(x: Tensor, name: str) -> Tensor:
-    """The conjugate transpose; H is that of one matrix (or number) only."""
-    if (x.ndim > 2 and name == "H") or (x.ndim < 2 and (name == "mH" or x.ndim)):
+def _transposed(x: Tensor, name: str) -> Tensor:
+    """The matrices transposed; a number stays as it is. H is that of one matrix only."""
+    if x.ndim == 1 or (x.ndim > 2 and name == "H"):
         raise RuntimeError(
             f"tensor.{name} is only supported on matrices"
             f"{' (2-D tensors)' if name == 'H' else ' or batches of matrices'}. Got {x.ndim}-D "
             "tensor."
         )
-    flipped = views.transpose(x, -2, -1) if x.ndim else x
+    return views.transpose(x, -2, -1) if x.ndim else x
+
+
+def _adjoint(x: Tensor, name: str) -> Tensor:
+    """The conjugate transpose."""
+    flipped = _transposed(x, name)
     return namespace.conj(flipped) if x.dtype.is_complex else flipped
 
 
@@ -220,7 +248,7 @@ def _install_operators() -> None:
     Tensor.__rtruediv__ = lambda self, other: self.reciprocal() * other
     Tensor.__rdiv__ = Tensor.__rtruediv__
     Tensor.T = property(lambda self: views.permute(self, range(self.ndim - 1, -1, -1)))
-    Tensor.mT = property(lambda self: views.transpose(self, -2, -1))
+    Tensor.mT = property(lambda self: _transposed(self, "mT"))
     Tensor.H = property(lambda self: _adjoint(self, "H"))
     Tensor.mH = property(lambda self: _adjoint(self, "mH"))
     Tensor.real = property(

@@ -110,6 +110,47 @@ class Lazy:
         return getattr(owner if instance is None else instance, self.name)
 
 
+# rows whose in-place form is a method only: `torch.abs_` is a function, `torch.sign_` is not
+METHOD_ONLY = frozenset(
+    [
+        "addcdiv",
+        "addcmul",
+        "atan2",
+        "bitwise_and",
+        "bitwise_left_shift",
+        "bitwise_not",
+        "bitwise_or",
+        "bitwise_right_shift",
+        "bitwise_xor",
+        "copysign",
+        "digamma",
+        "eq",
+        "erfinv",
+        "floor_divide",
+        "fmod",
+        "ge",
+        "gt",
+        "heaviside",
+        "hypot",
+        "le",
+        "lerp",
+        "lgamma",
+        "logical_and",
+        "logical_not",
+        "logical_or",
+        "logical_xor",
+        "lt",
+        "masked_fill",
+        "masked_scatter",
+        "ne",
+        "nextafter",
+        "remainder",
+        "sgn",
+        "sign",
+        "tril",
+        "triu",
+    ]
+)
 _complete: list[tuple[dict[str, str], dict[str, str]]] = []
 
 
@@ -139,10 +180,13 @@ def _everything() -> tuple[dict[str, str], dict[str, str]]:
             methods[name] = place
         if row.inplace:
             methods[f"{name}_"] = f"inplace:{name}"
-            if "torch" in surfaces:
+            if "torch" in surfaces and name not in METHOD_ONLY:
                 functions[f"{name}_"] = f"inplace:{name}"
     for path in function_modules():
         _add_module(path, functions, methods)
+    internal = [name for name, row in TABLE.items() if row.inplace and name not in methods]
+    for name in internal:  # only other code overwrites with these rows
+        methods.pop(f"{name}_", None)
     return functions, methods
 
 
@@ -153,7 +197,9 @@ def _add_module(path: str, functions: dict[str, str], methods: dict[str, str]) -
     methods.update({f.__name__: f"{path}:{f.__name__}" for f in own})
     methods.update({f"{name}_": f"inplace:{name}" for name in getattr(module, "IN_PLACE", ())})
     for alias, target in getattr(module, "ALIASES", {}).items():
-        functions[alias] = methods[alias] = f"{path}:{alias}"
+        functions[alias] = f"{path}:{alias}"
+        if target.__name__ in methods or alias in getattr(module, "ALIAS_METHODS", ()):
+            methods[alias] = functions[alias]
         if f"{target.__name__}_" in methods:
             methods.setdefault(f"{alias}_", methods[f"{target.__name__}_"])
 

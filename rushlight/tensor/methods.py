@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..autograd.modes import MODE
+from ..autograd.names import titled
 from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.dtype import ALIASES, DTYPES, TYPE_NAMES, dtype
@@ -24,6 +25,7 @@ from ..base.promotion import require_fit
 from ..ops import core, namespace
 from ..ops.registry import TABLE
 from .conversion import device_of, tensor
+from .getitem import filled
 from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
@@ -112,6 +114,9 @@ def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> T
     )
 
 
+_converted = titled("ToCopyBackward0")(core.clone)
+
+
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A conversion of dtype, device or memory format, the tensor itself where nothing changes, as
     `torch.Tensor.to`.
@@ -128,7 +133,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     result = self if type_ is self.dtype else core.cast(self, type_)
     if strides is not None and format_of(result) is not format_:
         return core.restride(result, strides)
-    return core.clone(result) if copy and result is self else result
+    return _converted(result) if copy and result is self else result
 
 
 def _to_arguments(
@@ -213,15 +218,22 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Overwrite every element with one value; RuntimeError if the dtype cannot hold it."""
-    check_writable(self)
+    return _filled(self, value, filled if isinstance(value, Tensor) else _FILL)
+
+
+_FILL, _ZERO = (titled(name)(core.fill) for name in ("FillBackward2", "ZeroBackward0"))
+
+
+def _filled(target: Tensor, value: Any, fill: Callable) -> Tensor:
+    check_writable(target, repeats=True)
     if value.__class__ in (int, float):
-        require_fit(value, value, self.dtype)
-    return overwrite(self, core.fill(self, value), check=False)
+        require_fit(value, value, target.dtype)
+    return overwrite(target, fill(target, value), check=False)
 
 
 def zero_(self: Tensor) -> Tensor:
     """Overwrite every element with zero."""
-    return fill_(self, 0)
+    return _filled(self, 0, _ZERO)
 
 
 def set_(
@@ -391,9 +403,12 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return to(self, other.dtype)
 
 
-def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """This tensor, which is dense, or its values in another dtype."""
-    return self if dtype is None else to(self, dtype)
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """Refused, as PyTorch does where there is no accelerator to pin memory for."""
+    raise RuntimeError(
+        "pin_memory(): Cannot access accelerator device when none is available: memory is pinned "
+        "for copies to one, and a tensor on the CPU needs none"
+    )
 
 
 def dequantize(self: Tensor) -> Tensor:
@@ -426,7 +441,6 @@ METHODS: dict[str, Any] = {
     "is_floating_point": lambda self: self.dtype.is_floating_point,
     "is_complex": lambda self: self.dtype.is_complex,
     "new": new,
-    "to_dense": to_dense,
     "dequantize": dequantize,
     "is_signed": lambda self: self.dtype.is_signed,
     "is_conj": lambda self: False,
@@ -434,7 +448,7 @@ METHODS: dict[str, Any] = {
     "resolve_conj": lambda self: self,
     "resolve_neg": lambda self: self,
     "get_device": lambda self: -1,
-    "pin_memory": lambda self, device=None: self,
+    "pin_memory": pin_memory,
     "is_pinned": lambda self: False,
     "is_shared": lambda self: False,
     "share_memory_": lambda self: self,

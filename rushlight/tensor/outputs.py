@@ -12,6 +12,7 @@ from typing import Any
 
 from ..autograd.modes import MODE
 from ..base.dtype import TYPE_NAMES, uint8
+from ..base.layout import layout_of
 from ..base.names import parameter_names
 from ..base.promotion import can_cast
 from ..ops import core
@@ -27,8 +28,9 @@ MAKERS = "arange empty eye full linspace logspace ones range zeros"
 # what is not converted on its way into `out`: other dtypes are a RuntimeError
 UNCONVERTED = """
 abs absolute addbmm addmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy
-avg_pool2d avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex complex conj_physical cross
-cummax cummin det diag diagonal_copy diff dot eigh eigvalsh expand_copy float_power floor frac frexp
+avg_pool2d avg_pool3d baddbmm bitwise_not bmm bucketize ceil clamp cholesky_ex complex conj_physical
+cross cummax cummin det diag diagonal_copy diff dot eigh eigvalsh expand_copy float_power
+floor frac frexp
 gather gelu hardshrink heaviside histc histogram index_add index_copy index_select inner inv inv_ex
 isin isneginf isposinf kthvalue ldl_factor ldl_factor_ex ldl_solve linear log_softmax logcumsumexp
 logsigmoid lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm mm mode msort
@@ -44,6 +46,10 @@ TYPED_BY_OUT = frozenset(
     f"{MAKERS} cumprod cumsum nansum normal prod rand randint randn randperm sum".split()
 )
 EXACT = frozenset(f"{MAKERS} {UNCONVERTED}".split())
+# what resizes an output without a word
+UNWARNED = frozenset(f"{MAKERS} bernoulli multinomial normal rand randint randn randperm".split())
+UNWARNED -= {"arange", "range"}
+JOINING = frozenset({"cat", "concat", "concatenate", "hstack", "vstack", "dstack", "stack"})
 UINT8_FOR_BOOL = frozenset({"all", "any"})  # their results from the time before bool
 
 
@@ -69,7 +75,7 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
             "but one of the arguments requires grad."
         )
     for each in outputs:
-        check_writable(each)
+        check_writable(each, repeats=True)  # it may still be resized
         check_overlap(each, operands)
     if name in TYPED_BY_OUT:
         call.setdefault("dtype", outputs[0].dtype)
@@ -79,9 +85,9 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
     if len(results) != len(outputs):
         raise TypeError(f"{name}(): out has {len(outputs)} tensors, the result {len(results)}")
     for target, value in zip(outputs, results):
-        _check(name, target, value)
+        _check(name, target, value, name in EXACT or len(outputs) > 1)
     for target, value in zip(outputs, results):
-        _deposit(target, value)
+        _deposit(target, value, name not in UNWARNED)
     if isinstance(made, Tensor):
         return outputs[0]
     return outputs if type(made) is tuple else type(made)(outputs)
@@ -98,15 +104,16 @@ def _tensors(values: Sequence) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
-def _check(name: str, target: Tensor, value: Tensor) -> None:
-    exact = name in EXACT and not (name in UINT8_FOR_BOOL and target.dtype is uint8)
+def _check(name: str, target: Tensor, value: Tensor, exact: bool) -> None:
+    exact = exact and not (name in UINT8_FOR_BOOL and target.dtype is uint8)
     if exact and target.dtype is not value.dtype:
         raise RuntimeError(
             f"{name}(): Expected out tensor to have dtype {value.dtype}, but got {target.dtype} "
             "instead"
         )
     if not can_cast(value.dtype, target.dtype):
-        raise RuntimeError(
+        kind = TypeError if name in JOINING else RuntimeError
+        raise kind(
             f"{name}(): result type {TYPE_NAMES[value.dtype.name]} can't be cast to the desired "
             f"output type {TYPE_NAMES[target.dtype.name]}: bring an out of dtype {value.dtype}"
         )
@@ -116,9 +123,10 @@ def _check(name: str, target: Tensor, value: Tensor) -> None:
         )
 
 
-def _deposit(target: Tensor, value: Tensor) -> None:
+def _deposit(target: Tensor, value: Tensor, warned: bool) -> None:
+    """Store a result; an output of another shape becomes as long, and lies, as the result does."""
     if target.shape != value.shape:
-        if target.numel():
+        if target.numel() and warned:
             from warnings import warn
 
             warn(
@@ -128,6 +136,12 @@ def _deposit(target: Tensor, value: Tensor) -> None:
                 stacklevel=4,
             )
         resize_(target, *value.shape)
+        if value._layout.dense():
+            strides = value._layout.strides
+            target._layout = layout_of(
+                value.shape, strides, target._layout.offset, target.dtype, target.device
+            )
+    check_writable(target)
     if value.dtype is not target.dtype:
         value = core.cast(value, target.dtype)
     overwrite(target, value.detach(), check=False)

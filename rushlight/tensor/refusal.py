@@ -15,6 +15,7 @@ from typing import Any
 
 from ..base.errors import OutOfMemoryError
 from ..base.names import parameter_names, renamed
+from .overriding import ARMED, NOT_HANDED, Late, handed
 
 
 def refused(
@@ -52,6 +53,10 @@ def refusing(function: Callable, into: Callable | None = None) -> Callable:
 
     @wraps(function)
     def careful(*args: Any, **kwargs: Any) -> Any:
+        if ARMED:
+            result = handed(careful, args, kwargs)
+            if result is not NOT_HANDED:
+                return result
         try:
             if kwargs:
                 kwargs = renamed(names, kwargs)
@@ -59,7 +64,13 @@ def refusing(function: Callable, into: Callable | None = None) -> Callable:
                     return into(function, args, kwargs)
                 return function(*args, **kwargs)
             return function(*args)
+        except Late:
+            return handed(careful, args, kwargs)
         except (AttributeError, MemoryError) as error:
+            # An object that is no tensor shows only here that its class takes calls.
+            result = NOT_HANDED if ARMED else handed(careful, args, kwargs)
+            if result is not NOT_HANDED:
+                return result
             raise refused(function, args, kwargs, error) from None
 
     return careful

@@ -10,6 +10,8 @@ share a buffer, so a storage that lets go of its buffer lets go of the bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 from weakref import ref
 
@@ -31,6 +33,7 @@ class Storage:
         "index",
         "numel",
         "rebased",
+        "savers",
         "shared",
         "version",
         "writer",
@@ -47,7 +50,8 @@ class Storage:
         self.rebased = 0
         self.shared = False
         self.error: BaseException | None = None
-        self.writer = ""
+        self.writer: tuple[CodeType, int] | None = None  # the user's line of the last write
+        self.savers: Sequence = ()  # weak references to what must keep the value of now
 
     @staticmethod
     def of(buffer: Buffer, numel: int, type_: dtype) -> Storage:

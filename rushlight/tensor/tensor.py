@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..autograd import walk
+from ..autograd.entries import AccumulateGrad, GradFn, RemovableHandle
 from ..autograd.modes import MODE
-from ..autograd.tape import AccumulateGrad, GradFn, RemovableHandle
 from ..base import dtype as dtypes
 from ..base.device import device
 from ..base.errors import MissingNameError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class layout:
-    """How elements are kept, as `torch.layout`; rushlight has `strided` only."""
+    """How elements are kept, as `torch.layout`: all of them by strides, or some by coordinates."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -40,6 +40,8 @@ class layout:
 
 
 strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
 
 
 class Tensor:
@@ -315,6 +317,7 @@ class Tensor:
             changed = hook(grads[number])
             return None if changed is None else (*grads[:number], changed, *grads[number + 1 :])
 
+        prehook.rank = 1 if getattr(hook, "keeps", False) else 0  # type: ignore[attr-defined]
         return function.register_prehook(prehook)
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
@@ -342,6 +345,7 @@ class Tensor:
                     grad.detach() if tensor._grad is None else tensor._grad + grad.detach()
                 )
 
+        keep.keeps = True  # type: ignore[attr-defined]  # it sees what the other hooks made
         self.__dict__["_retains_grad"] = True
         self.register_hook(keep)
 
@@ -392,7 +396,7 @@ class Tensor:
 
     is_cuda = property(lambda self: self._layout.device.type == "cuda")
     is_cpu = property(lambda self: self._layout.device.type == "cpu")
-    is_sparse = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = property(
+    is_sparse = is_sparse_csr = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = property(
         lambda self: False
     )
     layout = property(lambda self: strided)

@@ -128,7 +128,7 @@ def text(self: Tensor, *, tensor_contents: Any = None) -> str:
         shape=self.shape,
         device=str(self.device),
         requires_grad=self.requires_grad,
-        grad_fn_name=function.name() if function is not None else None,
+        grad_fn_name=type(function).__name__ if function is not None else None,
         class_name=_shown_class(self),
     )
 

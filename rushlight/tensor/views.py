@@ -12,8 +12,9 @@ from math import prod
 from operator import index as as_index
 from typing import Any
 
+from ..autograd.entries import Edge, GradFn, gradient_edge
 from ..autograd.modes import MODE, no_grad
-from ..autograd.tape import Edge, GradFn, gradient_edge
+from ..autograd.names import class_named
 from ..base.dtype import dtype
 from ..base.layout import (
     Layout,
@@ -42,11 +43,14 @@ class ViewGradFn(GradFn):
 
     def __init__(self, title: str, edge: Edge, layout: Layout, inverse: Callable) -> None:
         super().__init__([edge], (layout,))
-        self.title = title
+        self.entitle(title)
         self.inverse = inverse
 
-    def name(self) -> str:
-        return self.title + "Backward0"
+    def entitle(self, title: str) -> None:
+        """Name the entry for the view it is of: Split, or SqueezeBackward1 with its number."""
+        self.title = title
+        name = title if "Backward" in title else title + "Backward0"
+        self.__class__ = class_named(ViewGradFn, name)
 
     def apply(self, grads: list) -> Sequence:
         return (self.inverse(grads[0]),)
@@ -63,9 +67,7 @@ class PiecesGradFn(GradFn):
         super().__init__([edge], layouts)
         self.title = title
         self.join = join
-
-    def name(self) -> str:
-        return self.title + "Backward0"
+        self.__class__ = class_named(PiecesGradFn, title + "Backward0")
 
     def apply(self, grads: list) -> Sequence:
         whole = [
@@ -75,7 +77,7 @@ class PiecesGradFn(GradFn):
         return (self.join(whole),)
 
 
-class WriteGradFn(GradFn):
+class CopySlices(GradFn):
     """The tape entry of memory after an in-place write through a view of it."""
 
     __slots__ = ("base_layout", "levels", "view_layout")
@@ -93,9 +95,6 @@ class WriteGradFn(GradFn):
 
             self.levels, view = levels_of(view), view.whole
         self.view_layout = view
-
-    def name(self) -> str:
-        return "CopySlices"
 
     def apply(self, grads: list) -> Sequence:
         base, view = self.base_layout, self.view_layout
@@ -356,8 +355,8 @@ def t(input: Tensor) -> Tensor:
         if input.ndim == 2
         else view_of(input, input._layout, "T", lambda g: g)
     )
-    if made._grad_fn is not None and made._grad_fn.__class__ is ViewGradFn:
-        made._grad_fn.title = "T"
+    if isinstance(made._grad_fn, ViewGradFn):
+        made._grad_fn.entitle("T")
     return made
 
 
@@ -437,7 +436,7 @@ def slice_view(
     length = max(0, (stop - start + step - 1) // step)
     shape, strides = list(layout.shape), list(layout.strides)
     old = tuple(shape)
-    offset = layout.offset + (start * strides[axis] if length else 0)
+    offset = layout.offset + start * strides[axis]
     shape[axis] = length
     strides[axis] *= step
     starts = tuple(start if d == axis else 0 for d in range(len(old)))
@@ -488,14 +487,15 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Dimensions of length one dropped (all, or those named), as `torch.squeeze`."""
     layout = input._layout
     if dim is None:
-        named = set(range(layout.ndim))
+        named, number = set(range(layout.ndim)), 0
     else:
+        number = 1 if isinstance(dim, int) else 2
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
         named = {normalize_axis(d, layout.ndim) for d in dims}
     kept = [d for d in range(layout.ndim) if d not in named or layout.shape[d] != 1]
     old = tuple(layout.shape)
     made = _with(input, [layout.shape[d] for d in kept], [layout.strides[d] for d in kept])
-    return view_of(input, made, "Squeeze", lambda g: g.reshape(old))
+    return view_of(input, made, f"SqueezeBackward{number}", lambda g: g.reshape(old))
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

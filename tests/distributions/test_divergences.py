@@ -53,6 +53,11 @@ PAIRS = [
         "D.Independent(D.Normal(v(1.7, 2.4), v(1.5, 0.5)), 1)",
     ),
     (
+        # without a batch: PyTorch adds up over one
+        "D.Wishart(v(4.0)[0], t.diag(v(1.0, 2.0)) + 0.3)",
+        "D.Wishart(v(3.0)[0], t.diag(v(1.5, 0.5)) + 0.1)",
+    ),
+    (
         "D.MultivariateNormal(v(0.7, 0.4), t.diag(v(1.0, 2.0)) + 0.3)",
         "D.MultivariateNormal(v(1.7, 2.4), t.diag(v(1.5, 0.5)) + 0.1)",
     ),
@@ -126,7 +131,8 @@ def evaluated(expression: str, library: Any) -> Any:
 
 def same(ours: Any, theirs: Any, label: str) -> None:
     assert tuple(ours.shape) == tuple(theirs.shape), label
-    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-9, err_msg=label)
+    found, expected = ours.detach().numpy(), theirs.detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=label)
 
 
 @pytest.mark.parametrize(("p", "q"), PAIRS)

@@ -105,6 +105,9 @@ def leaf_array(seed: int, shape: Sequence[int], dtype: str, kind: str) -> np.nda
 def numpy_of(tensor: Any) -> np.ndarray:
     """The values of a tensor of either library; bfloat16 widened."""
     tensor = tensor.detach()
+    if getattr(tensor, "_is_zerotensor", bool)():
+        # PyTorch's zeros without memory, which some gradients are: numpy() of their views crashes.
+        tensor = tensor.clone()
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()
     return np.array(tensor.numpy(force=True))

@@ -116,3 +116,27 @@ def test_errors(shapes: list, options: dict, words: str) -> None:
         return attend(lib, *(lib.zeros(s) for s in shapes), **given)
 
     fails_alike(expression, words)
+
+
+LAYOUTS: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
+    "heads": ([(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 5)], {}),
+    "causal": ([(2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)], {"is_causal": True}),
+    "no heads": ([(3, 4, 5), (3, 6, 5), (3, 6, 5)], {}),
+    "two batches": ([(2, 2, 3, 4, 5), (2, 2, 3, 6, 5), (2, 2, 3, 6, 5)], {}),
+    "wider values": ([(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7)], {}),
+    "broadcast": ([(2, 3, 4, 5), (1, 3, 6, 5), (1, 3, 6, 5)], {}),
+    "dropout": ([(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 5)], {"dropout_p": 0.5}),
+}
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+@pytest.mark.parametrize("title", LAYOUTS)
+def test_gradients_lie_as_pytorchs(title: str, kind: str) -> None:
+    shapes, options = LAYOUTS[title]
+    seen = []
+    for lib in (torch, rushlight):
+        inputs = [lib.ones(s, dtype=getattr(lib, kind), requires_grad=True) for s in shapes]
+        result = attend(lib, *inputs, **options)
+        gradients = lib.autograd.grad(result.sum(), inputs)
+        seen.append((type(result.grad_fn).__name__, [x.stride() for x in (result, *gradients)]))
+    assert seen[1] == seen[0]

@@ -40,6 +40,7 @@ print("llvmlite" in sys.modules, "rushlight.nn" in sys.modules, "multiprocessing
     assert set(families_loaded.split(",")) <= {
         "core",
         "families",
+        "grad_names",
         "namespace",
         "registry",
         "signature",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 import rushlight as rl
@@ -79,3 +81,46 @@ def test_numbers_where_they_are_taken() -> None:
     assert rl.bitwise_and(2, x).tolist() == [0, 2, 2]
     assert rl.ge(x, 2).tolist() == [False, True, True]
     assert rl.pow(2, x).tolist() == [2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, out: t.add(t.ones(2, 3, 4).permute(2, 0, 1), 1, out=out),
+        lambda t, out: t.sort(t.ones(2, 3, 4).mT, out=(out, t.empty(0, dtype=t.int64))),
+        lambda t, out: t.linalg.inv(t.eye(3), out=out),
+        lambda t, out: t.mm(t.ones(2, 3), t.ones(3, 4), out=out),
+    ],
+)
+@pytest.mark.parametrize("length", [0, 5])
+def test_a_resized_output_lies_as_the_result_does(call, length: int) -> None:  # type: ignore[no-untyped-def]
+    torch = pytest.importorskip("torch")
+
+    def strides(t) -> tuple:  # type: ignore[no-untyped-def]
+        out = t.empty(length)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            call(t, out)
+        return tuple(out.shape), tuple(out.stride()), bool(told)
+
+    assert strides(rl) == strides(torch)
+
+
+def test_an_output_of_another_shape_may_have_repeated() -> None:
+    out = rl.empty(1).expand(3)
+    with pytest.warns(UserWarning, match="resized"):
+        rl.mm(rl.ones(2, 3), rl.ones(3, 2), out=out)
+    assert out.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+
+
+def test_one_value_may_be_written_to_repeated_elements() -> None:
+    x = rl.ones(1).expand(3)
+    assert x.fill_(2).tolist() == [2.0] * 3
+    assert x.zero_().tolist() == [0.0] * 3
+    with pytest.raises(RuntimeError, match="single memory location"):
+        x.add_(1)
+
+
+def test_joined_parts_refuse_a_whole_output_by_type() -> None:
+    with pytest.raises(TypeError, match="can't be cast"):
+        rl.cat([rl.ones(2)], out=rl.empty(0, dtype=rl.int64))

@@ -6,10 +6,8 @@ compiled core.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import rushlight
+from rushlight import overrides
 from rushlight.alias.private import core_nn as _nn
 
 __all__ = ["Generator", "Size", "_disabled_torch_function_impl", "_get_tracing_state", "_nn"]
@@ -18,13 +16,10 @@ Generator = rushlight.Generator
 Size = rushlight.Size
 dtype, device, layout = rushlight.dtype, rushlight.device, rushlight.layout
 _TensorMeta = type(rushlight.Tensor)
-
-
-def _disabled_torch_function_impl(
-    func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-) -> Any:
-    """A `__torch_function__` that hands nothing on: call the function."""
-    return func(*args, **(kwargs or {}))
+_disabled_torch_function_impl = overrides.disabled
+DisableTorchFunction = overrides.DisableTorchFunction
+_is_torch_function_enabled = overrides.is_enabled
+DisableTorchFunctionSubclass = overrides.DisableTorchFunctionSubclass
 
 
 def _get_tracing_state() -> None:
@@ -34,8 +29,3 @@ def _get_tracing_state() -> None:
 
 def _log_api_usage_once(event: str) -> None:
     """PyTorch counts which of its features are used: rushlight counts nothing."""
-
-
-def _is_torch_function_enabled() -> bool:
-    """Whether calls are handed to `__torch_function__`: False."""
-    return False

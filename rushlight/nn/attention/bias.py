@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import rushlight
 from rushlight import Tensor
+from rushlight.overrides import disabled
 
 __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_left"]
 
@@ -27,6 +28,7 @@ class CausalBias(Tensor):
     Errors: TypeError for something that is no variant.
     """
 
+    __torch_function__ = disabled
     variant: CausalVariant
     seq_len_q: int
     seq_len_kv: int

@@ -154,9 +154,12 @@ from rushlight.nn.functional.upsampling import (
     upsample_bilinear,
     upsample_nearest,
 )
+from rushlight.overrides import offer_functions as _offer_functions
 
 # under autocast, functions made of several operations choose their precision as one
 globals().update(
     {name: rushlight._cast_as_one(name, f) for name, f in vars().items() if callable(f)}
 )
+
 __all__ = [name for name, value in vars().items() if callable(value) and name[0] != "_"]
+_offer_functions(__name__)

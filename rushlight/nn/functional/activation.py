@@ -250,6 +250,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return _ops.prelu(input, weight)
 
 
+@rushlight._titled("RreluWithNoiseBackward0")
 def rrelu(
     input: Tensor,
     lower: float = 1.0 / 8,
@@ -416,6 +417,7 @@ def threshold_(input: Tensor, threshold_value: float, value: float) -> Tensor:
     return threshold(input, threshold_value, value, inplace=True)
 
 
+@rushlight._titled("GluBackward0")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a * sigmoid(b), a and b the two halves of `input` along `dim` (arXiv 1612.08083).
 

@@ -67,6 +67,7 @@ def _window_index(
     return index, tuple(padded), tuple(counts)
 
 
+@rushlight._titled("Im2ColBackward0")
 def unfold(
     input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
@@ -96,6 +97,7 @@ def unfold(
     return windows.reshape(batch, channels * kernel[0] * kernel[1], counts[0] * counts[1])
 
 
+@rushlight._titled("Col2ImBackward0")
 def fold(
     input: Tensor,
     output_size: Any,
@@ -148,6 +150,7 @@ def fold(
     return image[:, :, top : top + size[0], left : left + size[1]]
 
 
+@rushlight._titled("PixelShuffleBackward0")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Moves channels into space: (*, C r r, H, W) -> (*, C, H r, W r) (arXiv 1609.05158).
 
@@ -179,6 +182,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return laid_out_as(result, input)
 
 
+@rushlight._titled("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Moves space into channels: (*, C, H r, W r) -> (*, C r r, H, W).
 
@@ -213,6 +217,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return laid_out_as(result, input)
 
 
+@rushlight._titled("ChannelShuffleBackward0")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Interleaves the channels of `groups` groups (ShuffleNet, arXiv 1707.01083).
 

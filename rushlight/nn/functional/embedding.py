@@ -76,6 +76,7 @@ def _warn_of_old_order() -> None:
     )
 
 
+@rushlight._titled("EmbeddingBagBackward0")
 def embedding_bag(
     input: Tensor,
     weight: Tensor,

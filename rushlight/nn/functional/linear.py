@@ -59,6 +59,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return (first * second).sum(dim)
 
 
+@rushlight._titled("NormBackward1")
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -73,6 +74,7 @@ def pairwise_distance(
     return (x1 - x2 + eps).norm(p, dim=-1, keepdim=keepdim)
 
 
+@rushlight._titled("PdistBackward0", guarded=(0,))
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """|x_i - x_j|_p of every pair of rows i < j.
 

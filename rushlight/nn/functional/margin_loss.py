@@ -37,6 +37,7 @@ def hinge_embedding_loss(
     return reduced(far + near, reduction)
 
 
+@rushlight._titled("SoftMarginLossBackward0", guarded=(0, 1))
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -211,6 +212,7 @@ def _rows(
     return input.reshape(1, -1), target.reshape(1, -1) if per_class else target.reshape(1)
 
 
+@rushlight._titled("MultiMarginLossBackward0", guarded=(0,))
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -250,6 +252,7 @@ def multi_margin_loss(
     return reduced(values if input.dim() == 2 else values.reshape(target.shape), reduction)
 
 
+@rushlight._titled("MultilabelMarginLossBackward0", guarded=(0, 1))
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

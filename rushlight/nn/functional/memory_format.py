@@ -6,12 +6,13 @@ Invariant: values never change, only the order of the dimensions in memory.
 
 from __future__ import annotations
 
+import rushlight
 from rushlight import Tensor, channels_last, channels_last_3d
 
 
 def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
     """The result in channels-last (4-D) or channels-last-3d (5-D) order where the input has that
-    and is not row-major as well; otherwise as it is.
+    (gaps do not matter) and is not row-major as well; otherwise as it is.
 
     >>> import rushlight as rl
     >>> from rushlight.nn.functional.memory_format import laid_out_as
@@ -22,6 +23,7 @@ def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
     if input.dim() not in (4, 5) or result.dim() != input.dim() or input.is_contiguous():
         return result
     last = channels_last if input.dim() == 4 else channels_last_3d
+    dense = rushlight.empty_like(input, device="meta")
     return (
-        result.contiguous(memory_format=last) if input.is_contiguous(memory_format=last) else result
+        result.contiguous(memory_format=last) if dense.is_contiguous(memory_format=last) else result
     )

@@ -81,9 +81,12 @@ def pad(
 
 @cache
 def _pad_lines_of(mode: str, dimensions: int) -> Callable[..., Tensor]:
-    """`_pad_lines` under the name that autocast knows the mode and the rank by."""
+    """`_pad_lines` under the names that autocast and the tape know the mode and the rank by."""
     name = {"reflect": "reflection", "replicate": "replication"}.get(mode, mode)
-    return rushlight._cast_as_one(f"{name}_pad{dimensions}d", _pad_lines)
+    title = "CopySlices" if mode == "circular" else f"{name.title()}Pad{dimensions}DBackward0"
+    guarded = () if mode == "circular" else (0,)
+    titled = rushlight._titled(title, guarded)(_pad_lines)
+    return rushlight._cast_as_one(f"{name}_pad{dimensions}d", titled)
 
 
 def _pad_lines(input: Tensor, lengths: tuple[int, ...], mode: str) -> Tensor:

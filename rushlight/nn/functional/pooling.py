@@ -284,6 +284,7 @@ def _dense_format(input: Tensor) -> Any:
     return rushlight.channels_last if last else rushlight.contiguous_format
 
 
+@rushlight._titled("SqueezeBackward1")
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -304,6 +305,7 @@ def max_unpool1d(
     return _max_unpool(input, indices, kernel_size, stride, padding, output_size, 1)
 
 
+@rushlight._titled("MaxUnpool2DBackward0")
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -325,6 +327,7 @@ def max_unpool2d(
     return _max_unpool(input, indices, kernel_size, stride, padding, output_size, 2)
 
 
+@rushlight._titled("MaxUnpool3DBackward0")
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
@@ -418,6 +421,7 @@ def _fractional_index(
 
 
 def _fractional(dimensions: int) -> Any:
+    @rushlight._titled(f"FractionalMaxPool{dimensions}DBackward0")
     def fractional_max_pool(
         input: Tensor,
         kernel_size: Any,

@@ -229,6 +229,25 @@ def _target_size(
     return sizes, factors
 
 
+def _resized_by(
+    made: Tensor,
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    *_: Any,
+    antialias: bool = False,
+    **__: Any,
+) -> str:
+    """What PyTorch calls the gradient of an `interpolate`."""
+    rank = made.dim() - 2
+    if mode == "area":
+        return "SqueezeBackward1" if rank == 1 else type(made.grad_fn).__name__
+    kind = {"nearest-exact": "NearestExact", "trilinear": "Trilinear"}.get(mode, mode.title())
+    return f"Upsample{kind}{rank}D{'Aa' if antialias else ''}Backward0"
+
+
+@rushlight._titled(_resized_by)
 def interpolate(
     input: Tensor,
     size: Any = None,

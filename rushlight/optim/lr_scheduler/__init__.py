@@ -16,7 +16,10 @@ from .steady import (
     StepLR,
 )
 
-_LRScheduler = LRScheduler
+
+class _LRScheduler(LRScheduler):
+    """The base class by its older name, for schedules that were written for it."""
+
 
 __all__ = [
     "ChainedScheduler",

@@ -57,7 +57,9 @@ def scaled_dot_product_attention(
             != 0
         )
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-    result = rows.attention(query, key, value, attn_mask, kept, 1.0 - dropout_p, factor, is_causal)
+    result, _ = rows.attention(
+        query, key, value, attn_mask, kept, 1.0 - dropout_p, factor, is_causal
+    )
     return result.flatten(-4, -3) if grouped else result
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...autograd.names import titled
 from ...base.dtype import dtype
 from ...ops import core
 from ..tensor import Tensor
+
+_sub_scaled = titled("SubBackward0")(core.add_scaled)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -22,7 +25,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other, as `torch.sub`."""
-    return core.sub(input, other) if alpha == 1 else core.add_scaled(input, other, -alpha)
+    return core.sub(input, other) if alpha == 1 else _sub_scaled(input, other, -alpha)
 
 
 def mul(input: Any, other: Any) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...ops import core
 from .. import bits, composed_views, views
@@ -86,14 +87,23 @@ VIEWS: dict[str, Callable] = {
 }
 
 
+# copies whose entries on the tape are not called for the view's
+TITLES = {"alias_copy": "AliasBackward0_copy", "narrow_copy": "NarrowCopyBackward0"}
+
+
+def _copied(pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(core.contiguous(piece) for piece in pieces)
+
+
 def _copying(name: str, view: Callable) -> Callable:
     """The public function `name`: `view`, each result copied into row-major memory of its own."""
 
     def function(*args: Any, **kwargs: Any) -> Any:
         made = view(*args, **kwargs)
-        if isinstance(made, Tensor):
-            return core.contiguous(made)
-        return tuple(core.contiguous(piece) for piece in made)
+        pieces = (made,) if isinstance(made, Tensor) else made
+        title = TITLES.get(name) or f"{type(pieces[0].grad_fn).__name__}_copy"
+        copies = titled(title)(_copied)(pieces)
+        return copies[0] if isinstance(made, Tensor) else copies
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
@@ -118,6 +128,7 @@ def _apart(pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return pieces
 
 
+@titled("UnsafeSplitBackward0")
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """split whose pieces autograd does not take for views, as `torch.unsafe_split`.
 
@@ -128,6 +139,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     return _apart(composed_views.split(input, split_size, dim))
 
 
+@titled("UnsafeSplitWithSizesBackward0")
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """split_with_sizes whose pieces autograd does not take for views, as
     `torch.unsafe_split_with_sizes`.
@@ -139,6 +151,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tu
     return _apart(split_with_sizes(input, split_sizes, dim))
 
 
+@titled("UnsafeSplitBackward0")
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """chunk whose pieces autograd does not take for views, as `torch.unsafe_chunk`.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...base.layout import normalize_axis
 from ...ops import core
@@ -45,6 +46,7 @@ def diff(
     return x
 
 
+@titled("TraceBackward0")
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix, as `torch.trace`.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.names import titled
 from ...base.layout import normalize_axis
 from ...ops import core
 from ...ops.common import opmath_dtype
@@ -14,6 +15,7 @@ from ...ops.reduction import vector_norm
 from ..tensor import Tensor
 
 
+@titled("CdistBackward0", guarded=(0, 1))
 def cdist(
     x1: Tensor,
     x2: Tensor,
@@ -47,6 +49,7 @@ def cdist(
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), float(p), -1, False)
 
 
+@titled("RenormBackward0")
 def renorm(input: Tensor, p: Any, dim: int, maxnorm: Any) -> Tensor:
     """The slices along `dim` scaled down to the p-norm `maxnorm` where theirs is larger, as
     `torch.renorm`.

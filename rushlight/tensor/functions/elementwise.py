@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...ops import (
     arithmetic,
@@ -25,7 +26,11 @@ from ...ops import (
 from ..return_types import named
 from ..tensor import Tensor
 
-_ROUNDED = {None: core.div, "floor": arithmetic.floor_divide, "trunc": arithmetic.trunc_divide}
+_ROUNDED = {
+    None: core.div,
+    "floor": titled("DivBackward2")(arithmetic.floor_divide),
+    "trunc": arithmetic.trunc_divide,
+}
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -49,6 +54,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return row(input, other)
 
 
+@titled(lambda made, input, other, **_: f"RsubBackward{int(not isinstance(other, Tensor))}")
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input. Follows `torch.rsub`.
 
@@ -130,11 +136,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return extremes.clamp(input, min, max)
 
 
+@titled(lambda made, input, min: f"ClampMinBackward{int(isinstance(min, Tensor))}")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """max(x, min). Follows `torch.clamp_min`."""
     return extremes.clamp(input, min, None)
 
 
+@titled(lambda made, input, max: f"ClampMaxBackward{int(isinstance(max, Tensor))}")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """min(x, max). Follows `torch.clamp_max`."""
     return extremes.clamp(input, None, max)
@@ -204,6 +212,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+@titled("MvlgammaBackward0")
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function (James, 1964) of dimension p, x > (p - 1)/2.
 
@@ -310,3 +319,4 @@ IN_PLACE = (
     "mvlgamma",
     "polygamma",
 )
+ALIAS_METHODS = ("igamma", "igammac")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...ops import elimination, indefinite, reflections
 from ...ops import factors as rows
@@ -41,6 +42,7 @@ def cholesky(input: Tensor, *, upper: bool = False) -> Tensor:
     return made
 
 
+@titled("CholeskyBackward0")
 def cholesky_top(input: Tensor, upper: bool = False) -> Tensor:
     """`linalg.cholesky` under its older name. Follows `torch.cholesky`."""
     made, info = rows.cholesky_ex(input, upper)
@@ -148,6 +150,7 @@ def _require_reflections(name: str, A: Tensor, tau: Tensor, limit: int) -> None:
         )
 
 
+@titled("LinalgHouseholderProductBackward0")
 def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     """The first n columns of the product of reflections I - tau_i v_i v_i^H, where v_i has a one on
     the diagonal and A's column i below it. A (..., m, n), m >= n. Follows
@@ -346,6 +349,7 @@ def lu_top(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tens
 lu_top.__name__ = "lu"
 
 
+@titled("LinalgLuBackward0")
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """(P, L, U) with A = P L U. Follows `torch.linalg.lu`.
 
@@ -358,6 +362,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return named("linalg_lu", "P", "L", "U")(tuple(lu_unpack(packed, pivots)))
 
 
+@titled("LuUnpackBackward0")
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ) -> Any:
@@ -401,6 +406,7 @@ def _require_factors(name: str, factors: Tensor, pivots: Tensor) -> None:
         )
 
 
+@titled("LinalgLuSolveBackward0")
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
 ) -> Tensor:

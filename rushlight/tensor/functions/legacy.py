@@ -7,8 +7,8 @@ function named in the docstring does not compute.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from ...base.dtype import dtype, get_default_dtype
 from ...ops import core
@@ -175,7 +175,32 @@ def sym_ite(b: bool, t: Any, f: Any) -> Any:
     return t if b else f
 
 
+# Functions that PyTorch has removed -> what it says to use.
+_REMOVED = {
+    "solve": "torch.linalg.solve(A, B), whose operands come in the other order",
+    "lstsq": "torch.linalg.lstsq(A, B), whose operands come in the other order",
+    "eig": "torch.linalg.eig or torch.linalg.eigvals, which return complex numbers",
+    "symeig": "torch.linalg.eigh(A, UPLO='U') or torch.linalg.eigvalsh",
+}
+
+
+def _removed(name: str, instead: str) -> Callable[..., NoReturn]:
+    """A function that says what to use in its place."""
+
+    def refuse(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
+        raise RuntimeError(
+            f"{name}(): This function was deprecated since version 1.9 and is now removed; use "
+            f"{instead}"
+        )
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"Removed from PyTorch: use {instead}."
+    return refuse
+
+
+_GONE = tuple(_removed(name, instead) for name, instead in _REMOVED.items())
 FUNCTIONS = (
+    *_GONE,
     range,
     vander,
     frobenius_norm,
@@ -190,4 +215,4 @@ FUNCTIONS = (
     sym_sum,
     sym_ite,
 )
-METHODS = (adjoint,)
+METHODS = (adjoint, *_GONE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...base.errors import LinAlgError
 from ...ops import linalg as rows
@@ -177,6 +178,7 @@ def solve_triangular(
     return rows.solve_triangular_matrix(input, B, upper, unitriangular, left)
 
 
+@titled("TriangularSolveBackward0", guarded=(0,))
 def triangular_solve(
     input: Tensor,
     A: Tensor,
@@ -274,6 +276,7 @@ def matrix_rank(
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
+@titled("LinalgLstsqBackward0")
 def lstsq(
     input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
 ) -> Any:
@@ -409,6 +412,7 @@ def slogdet_top(input: Tensor) -> Any:
 slogdet_top.__name__ = "slogdet"
 
 
+@titled("WhereBackward0")
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant: NaN where it is negative. Follows `torch.logdet`."""
     sign, size = rows.slogdet(input)

@@ -82,6 +82,13 @@ def _columns(name: str, tensors: Any, args: tuple) -> list[list[Any]]:
     return columns
 
 
+def _apply(base: str, first: Tensor, rest: list[Any], options: dict[str, Any]) -> Tensor:
+    """A method of one tensor; where it has no form in place, its result is copied in."""
+    if base.endswith("_") and not hasattr(Tensor, base):
+        return first.copy_(getattr(first, base[:-1])(*rest, **options))
+    return getattr(first, base)(*rest, **options)
+
+
 def _make(base: str) -> Callable[..., Any]:
     """The function `_foreach_<base>`; with an underscore at the end it changes the list."""
     name = f"_foreach_{base}"
@@ -91,7 +98,7 @@ def _make(base: str) -> Callable[..., Any]:
         if not isinstance(self, (list, tuple)):  # numbers to the power of each tensor
             return tuple(self**exponent for exponent in args[0])
         rows = list(zip(self, *_columns(name, self, args)))
-        results = [getattr(first, base)(*rest, **options) for first, *rest in rows]
+        results = [_apply(base, first, rest, options) for first, *rest in rows]
         return self if in_place else tuple(results)
 
     foreach.__name__ = foreach.__qualname__ = name

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...autograd.names import titled
 from ...base.dtype import TYPE_NAMES
 from ...graph.build import NARROW
 from ...ops import matmul as rows
@@ -60,6 +61,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     return _accumulate(input, mat1, mat2, beta, alpha, "addmm", equation)
 
 
+@titled("AddmvBackward0")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), as `torch.addmv`. Shapes: mat (n, m), vec (m), input
     expandable to (n).
@@ -69,6 +71,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     )
 
 
+@titled("BaddbmmBackward0")
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -77,6 +80,7 @@ def baddbmm(
     return _accumulate(input, batch1, batch2, beta, alpha, "baddbmm", equation)
 
 
+@titled("AddbmmBackward0")
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -130,6 +134,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@titled("VdotBackward0")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of conj(input) * other over two vectors, as `torch.vdot`."""
     return rows.dot(rows.conjugate(input), other)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.names import titled
 from ...base.dtype import TYPE_NAMES
 from ...base.layout import normalize_axis
 from ...base.promotion import promote_types
@@ -147,6 +148,7 @@ def cond(input: Tensor, p: Any = None) -> Tensor:
     return (matrix_norm(input, p) * matrix_norm(inverse, p)).where(info == 0, math.inf)
 
 
+@titled("LinalgCrossBackward0", guarded=(0, 1))
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The vector product along a dimension of length three, the other dimensions broadcasting.
     Follows `torch.linalg.cross`.
@@ -166,9 +168,11 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[axis]} and "
             f"{other.shape[axis]}"
         )
-    return input.roll(-1, axis) * other.roll(-2, axis) - input.roll(-2, axis) * other.roll(-1, axis)
+    ahead = input.roll(-1, axis) * other.roll(-2, axis)
+    return (ahead - input.roll(-2, axis) * other.roll(-1, axis)).contiguous()
 
 
+@titled("LinalgCrossBackward0", guarded=(0, 1))
 def cross_top(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """`linalg.cross`; without `dim` along the first dimension of length three. Follows
     `torch.cross`.

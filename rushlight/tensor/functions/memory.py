@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...base.dtype import dtype as dtype_type
-from ...base.dtype import get_default_dtype
+from ...base.dtype import get_default_dtype, int64
 from .. import bits
 from ..conversion import as_tensor, from_numpy
 from ..dlpack import from_dlpack
@@ -105,14 +105,16 @@ def asarray(
 
     `copy` True always copies; False never does, which is a ValueError where dtype, device or the
     kind of object want a copy. `requires_grad` None leaves a tensor on the tape as it is; False
-    takes it off.
+    takes it off. The bytes of an untyped storage are read as `dtype`, int64 where none is given.
 
     >>> import rushlight as rl
     >>> rl.asarray([1, 2])
     tensor([1, 2])
     """
     shares = isinstance(obj, (Tensor, np.ndarray))
-    if not shares and hasattr(obj, "__dlpack__"):
+    if bits.is_storage(obj):
+        obj, shares = bits.tensor_on(obj, getattr(obj, "dtype", dtype or int64)), True
+    elif not shares and hasattr(obj, "__dlpack__"):
         obj, shares = from_dlpack(obj), True
     elif not shares and dtype is not None and _is_buffer(obj):
         obj, shares = frombuffer(obj, dtype=dtype), True

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...base.dtype import dtype
 from ...base.layout import broadcast_shapes, normalize_axis
@@ -61,6 +62,7 @@ def flipud(input: Tensor) -> Tensor:
     return movement.flip(input, (0,))
 
 
+@titled("Rot90Backward0")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """k quarter turns in the plane of two dimensions, from the first towards the second, as
     `torch.rot90`.
@@ -195,7 +197,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return movement.diag_embed(input, diagonal)
     if input.ndim != 2:
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return core.contiguous(input.diagonal(diagonal))
+    return titled("DiagonalBackward0_copy")(core.contiguous)(input.diagonal(diagonal))
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -203,6 +205,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return movement.diag_embed(input.reshape(-1), offset)
 
 
+@titled("BlockDiagBackward0")
 def block_diag(*tensors: Tensor) -> Tensor:
     """Matrices (vectors as rows, scalars as 1 x 1) along the diagonal of a matrix of zeros, as
     `torch.block_diag`.
@@ -310,6 +313,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return core.stack([grid.reshape(-1) for grid in meshgrid(*tensors, indexing="ij")], 1)
 
 
+@titled("StackBackward0", guarded=(0,))
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All combinations of r elements of a vector, one row each, as `torch.combinations`.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...autograd.names import titled
 from ...base.dtype import dtype, finfo
 from ...ops import core, reduction
 from ...ops import normalization as rows
@@ -313,6 +314,7 @@ def native_layer_norm(
     return made, mean.detach().reshape(kept).to(kind), scale.detach().reshape(kept).to(kind)
 
 
+@titled("NativeGroupNormBackward0")
 def native_group_norm(
     input: Tensor,
     weight: Tensor | None,

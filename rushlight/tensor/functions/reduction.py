@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.names import titled
 from ...base.dtype import dtype
 from ...base.layout import normalize_axis
 from ...ops import arithmetic, comparison, core, extremes, namespace, order, reduction, scan
@@ -89,6 +90,10 @@ def nanmean(
 # --- extremes -----------------------------------------------------------------------------------
 
 
+_max_of_all = titled("MaxBackward1")(reduction.amax)
+_min_of_all = titled("MinBackward1")(reduction.amin)
+
+
 def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
     """max or min in its three forms: of all elements, along a dimension, of two tensors."""
     if not isinstance(input, Tensor):
@@ -104,7 +109,7 @@ def _extreme(name: str, input: Tensor, args: tuple, kwargs: dict) -> Any:
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
                 "Specify the reduction dim with the 'dim' argument."
             )
-        return (reduction.amax if name == "max" else reduction.amin)(input, None, False)
+        return (_max_of_all if name == "max" else _min_of_all)(input, None, False)
     call = dict(zip(("dim", "keepdim"), args, strict=False)) | kwargs
     unknown = set(call) - {"dim", "keepdim"}
     if unknown:
@@ -141,6 +146,7 @@ def min(input: Tensor, *args: Any, **kwargs: Any) -> Any:
     return _extreme("min", input, args, kwargs)
 
 
+@titled("AminmaxBackward0")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """The smallest and the largest element, along a dimension or of all. Follows `torch.aminmax`.
 
@@ -235,6 +241,7 @@ def std(
     return reduction.std(input, dims, degrees, keepdim)
 
 
+@titled("VarMeanBackward0")
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -247,6 +254,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, **options), mean(input, where, keepdim)
 
 
+@titled("StdMeanBackward0")
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -285,6 +293,7 @@ def norm(
     return reduction.vector_norm(input, order_, _dims(dim), keepdim, dtype)
 
 
+@titled("DistBackward0", guarded=(0, 1))
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of input - other. Follows `torch.dist`.
 

@@ -23,12 +23,15 @@ from ..tensor import Tensor
 def _in_place(function: Callable, name: str | None = None) -> Callable:
     """`name_`: the tensor becomes the view that a function makes of it."""
     name = name or function.__name__
+    overloads = 3 if name == "squeeze" else 1
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self)
         made = function(self, *args, **kwargs)
         self._layout = made._layout
         if made.grad_fn is not None:
+            title = type(made._grad_fn).__name__  # in place, PyTorch counts on from the others
+            made._grad_fn.entitle(f"{title[:-1]}{int(title[-1]) + overloads}")
             self._grad_fn, self._output_nr, self._requires_grad = made._grad_fn, 0, True
         return self
 

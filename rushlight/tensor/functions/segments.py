@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...base.dtype import TYPE_NAMES
 from ...base.layout import normalize_axis
@@ -63,6 +64,7 @@ def _places(starts: np.ndarray, lengths: np.ndarray, size: int) -> tuple[np.ndar
     return origins.repeat(flat_lengths) + within, targets
 
 
+@titled("SegmentReduceBackward0", guarded=(0,))
 def segment_reduce(
     data: Tensor,
     reduce: str,

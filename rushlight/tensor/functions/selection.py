@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.names import titled
 from ...base import dtype as dtypes
 from ...base.layout import broadcast_shapes, normalize_axis
 from ...ops import core, gathering, indexing, masking, movement
@@ -163,6 +164,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return gathering.index_fill(input, dim, index, value)
 
 
+@titled("IndexReduceBackward0")
 def index_reduce(
     input: Tensor,
     dim: int,
@@ -240,6 +242,7 @@ def _flat_positions(input: Tensor, index: Tensor) -> Tensor:
     return index
 
 
+@titled("TakeBackward0", guarded=(0,))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements of input, seen as one row, at positions; the result has index's shape. Follows
     `torch.take`.
@@ -251,6 +254,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return indexing.index(input.reshape(-1), [_flat_positions(input, index)], (0,), 0)
 
 
+@titled("PutBackward0", guarded=(2,))
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """input with source stored (or added) at positions of it seen as one row, as `torch.put`.
 
@@ -386,6 +390,7 @@ def _unsafe_masked_index_put_accumulate(
     return index_put(input, positions, values.masked_fill(~mask, 0), accumulate=True)
 
 
+@titled("MaskedSelectBackward0", guarded=(0, 1))
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, in order, as a vector, as `torch.masked_select` (reads
     the mask).
@@ -424,11 +429,13 @@ def _require_shape(part: Tensor, src: Tensor) -> None:
         )
 
 
+@titled("SelectScatterBackward0")
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """input with input.select(dim, index) replaced by src, as `torch.select_scatter`."""
     return _replaced(input, lambda x: x.select(dim, index), src)
 
 
+@titled("SliceScatterBackward0")
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -442,6 +449,7 @@ def slice_scatter(
     return _replaced(input, lambda x: x[(slice(None),) * axis + (slice(start, end, step),)], src)
 
 
+@titled("DiagonalScatterBackward0")
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:

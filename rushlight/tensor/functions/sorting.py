@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.names import titled
 from ...ops import sorting as rows
 from ..return_types import named
 from ..tensor import Tensor
 
 
+@titled(lambda made, *_, stable=None, **__: f"SortBackward{int(stable is not None)}")
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
 ) -> Any:

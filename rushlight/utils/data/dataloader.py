@@ -11,11 +11,11 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
-from .fetch import Progress, describe_place, make_fetcher
+from .fetch import BaseIterator, Progress, describe_place, make_fetcher
 from .multiprocess import MultiProcessIterator
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
 
@@ -182,7 +182,7 @@ class _Endless:
         return itertools.repeat(None)
 
 
-class _SingleProcessIterator:
+class _SingleProcessIterator(BaseIterator):
     """Loads each batch when it is asked for; a note in an exception names the item and its file."""
 
     def __init__(self, loader: DataLoader) -> None:
@@ -200,14 +200,8 @@ class _SingleProcessIterator:
             self._progress,
         )
 
-    def __iter__(self) -> _SingleProcessIterator:
-        return self
-
     def __len__(self) -> int:
         return len(self._loader._index_sampler)
-
-    def __getstate__(self) -> NoReturn:
-        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
 
     def __next__(self) -> Any:
         index = next(self._indices)
@@ -288,3 +282,9 @@ def _warn_of_too_many_workers(num_workers: int) -> None:
             f"{available} processors: loading may become slower, not faster.",
             stacklevel=3,
         )
+
+
+# The iterators by PyTorch's names, which packages ask about with isinstance.
+_BaseDataLoaderIter = BaseIterator
+_SingleProcessDataLoaderIter = _SingleProcessIterator
+_MultiProcessingDataLoaderIter = MultiProcessIterator

@@ -9,7 +9,7 @@ to report an error, a death or a stall can name the item.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn, Self
 
 import numpy
 
@@ -33,6 +33,18 @@ class Progress:
 
     def get(self) -> int:
         return int(self.cell[0])
+
+
+class BaseIterator:
+    """What iterators over the batches of a `DataLoader` share: they are walked once, where they
+    are.
+    """
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __getstate__(self) -> NoReturn:
+        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
 
 
 class MapFetcher:

@@ -57,7 +57,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import transport
 from .dataset import IterableDataset
-from .fetch import WHOLE_BATCH, describe_place
+from .fetch import WHOLE_BATCH, BaseIterator, describe_place
 from .sampler import draw_seed
 from .worker import Exhausted, Failure, Result, Settings, StartOver, Task, run_worker
 
@@ -155,7 +155,7 @@ def _shut_down(workers: list[_Worker], owner: int) -> None:
     workers.clear()
 
 
-class MultiProcessIterator:
+class MultiProcessIterator(BaseIterator):
     """Iterates over the batches of a `DataLoader` that worker processes load."""
 
     def __init__(self, loader: DataLoader) -> None:
@@ -201,14 +201,8 @@ class MultiProcessIterator:
         """Let the workers leave now."""
         self._finalizer()
 
-    def __iter__(self) -> MultiProcessIterator:
-        return self
-
     def __len__(self) -> int:
         return len(self._loader_settings._index_sampler)
-
-    def __getstate__(self) -> NoReturn:
-        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
 
     def __next__(self) -> Any:
         waiting_since = time.monotonic()

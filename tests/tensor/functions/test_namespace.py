@@ -174,6 +174,8 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
         t.asarray(bytearray([1, 0, 0, 0]), dtype=t.int32),
         t.asarray(t.ones(2, requires_grad=True) * 2).requires_grad,
         t.asarray(t.ones(2), requires_grad=True).requires_grad,
+        t.asarray(t.arange(6, dtype=t.uint8).untyped_storage()[1:5], dtype=t.uint8),
+        t.asarray(t.arange(3).untyped_storage()),
     ],
     "asarray must copy": lambda t: t.asarray([1, 2], copy=False),
     "methods": lambda t: [
@@ -217,6 +219,9 @@ def test_memory_is_shared(tmp_path: Path) -> None:
     rl.asarray(array)[0] = 5.0
     assert array[0] == 5
     assert rl.asarray(array, copy=True).fill_(9).sum() == 18 and array[1] == 0
+    numbers = rl.arange(4, dtype=rl.uint8)
+    rl.asarray(numbers.untyped_storage()[1:3], dtype=rl.uint8)[0] = 7
+    assert numbers.tolist() == [0, 7, 2, 3]
     path = tmp_path / "numbers"
     shared = rl.from_file(str(path), shared=True, size=3, dtype=rl.int16)
     shared.copy_(rl.tensor([1, 2, 3]))
