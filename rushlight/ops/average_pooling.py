@@ -213,7 +213,12 @@ _AVERAGE = """The mean of every {rank}-d window.
     """
 
 
-@op("torch nn.functional", grad_name="SqueezeBackward1", guarded=("input",))
+@op(
+    "torch nn.functional",
+    strides=averaged_strides,
+    grad_name="SqueezeBackward1",
+    guarded=("input",),
+)
 def avg_pool1d(
     input: Value,
     kernel_size: Any,

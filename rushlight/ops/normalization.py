@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from ..base.layout import Layout
 from ..graph import build as b
 from ..graph.node import Node
 from .common import opmath, require_kind
+from .core import restride, sum_to
 from .core import sum as sum_
-from .core import sum_to
 from .elementary import rsqrt
 from .reduction import counted, mean, squared_deviations
 from .registry import Op, Scalar, Value, op
@@ -120,7 +121,12 @@ def _like_parameters(made: tuple, weight: Any, bias: Any) -> tuple:
     )
 
 
-@op("", strides=strides_as_suggested)
+def _as_input(shape: Shape, operands: list[Layout]) -> Shape:
+    """The input's gradient has the input's memory format, whatever that of the result's."""
+    return strides_as_suggested(shape, operands[1:])
+
+
+@op("", strides=_as_input)
 def normalize_backward(
     grad: Value,
     input: Value,
@@ -263,14 +269,15 @@ def batch_norm_evaluation(
 
 
 @batch_norm_evaluation.vjp("input", "weight", "bias")
-def _(g, input, weight, bias_layout, running_mean, running_var, eps):  # type: ignore[no-untyped-def]
+def _(g, input, input_layout, weight, bias_layout, running_mean, running_var, eps):  # type: ignore[no-untyped-def]
     affine, axes = channel_shape(input.ndim, input.shape[1]), other_axes(input.ndim)
     invstd = rsqrt(running_var.reshape(affine) + eps)
     scale = invstd if weight is None else invstd * weight.reshape(affine)
     to_weight = None
     if weight is not None:
         to_weight = sum_(g * ((input - running_mean.reshape(affine)) * invstd), axes, False)
-    return g * scale, to_weight, None if bias_layout is None else sum_(g, axes, False)
+    to_input = restride(g * scale, strides_as_suggested(input.shape, [input_layout]))
+    return to_input, to_weight, None if bias_layout is None else sum_(g, axes, False)
 
 
 # --- samples and references ---------------------------------------------------------------------

@@ -100,8 +100,11 @@ def smooth(name: str, low: float, high: float) -> Callable[[Generator], Draft | 
 def activation(
     name: str, more: str, bounds: tuple[float, float], kinks: tuple[float, ...]
 ) -> Callable[[Generator], Draft | None]:
+    # PyTorch's gradient has 1/6 rounded to float32
+    left_out = ("torch.float64",) if name == "hardsigmoid" else ()
+
     def draw(g: Generator) -> Draft | None:
-        x = g.pick(lambda x: x.ndim > 0)
+        x = g.pick(lambda x: x.ndim > 0 and str(x.dtype) not in left_out)
         if x is None or not g.within(x, *bounds) or not g.clear(x, *kinks):
             return None
         out = g.fresh()

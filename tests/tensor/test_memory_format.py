@@ -109,3 +109,33 @@ def test_is_contiguous() -> None:
     assert x.is_contiguous() and x.is_contiguous(memory_format=rl.channels_last)
     assert not rl.ones(2, 3, 4).is_contiguous(memory_format=rl.channels_last)
     assert not picture(rl).is_contiguous()
+
+
+def _normalised(m: Any) -> Any:
+    """The gradient of a picture has its layout, whatever that of the result's."""
+    x = m.arange(240.0).reshape(8, 2, 3, 5).requires_grad_()
+    y = m.nn.functional.batch_norm(x, m.zeros(2), m.ones(2))
+    z = m.nn.functional.batch_norm(x, m.zeros(2), m.ones(2), training=True)
+    g = m.ones(8, 2, 3, 5).to(memory_format=m.channels_last)
+    gaps = m.ones(240).as_strided((8, 2, 3, 5), (30, 5, 10, 1))
+    return [m.autograd.grad(r, x, c, retain_graph=True)[0] for r in (y, z) for c in (g, gaps)]
+
+
+LAYOUTS = {
+    "averages over lines": lambda m: [
+        m.nn.functional.avg_pool1d(m.arange(12.0).as_strided((1, 4, 3), (12, 1, 4)), 2, padding=1)
+    ],
+    "one line enlarged": lambda m: [
+        m.nn.functional.interpolate(
+            m.arange(40.0).as_strided((1, 5, 1, 2), (5, 1, 10, 5)), scale_factor=2
+        )
+    ],
+    "gradients of normalised pictures": _normalised,
+}
+
+
+@pytest.mark.parametrize("title", LAYOUTS)
+def test_layouts_that_programs_met(title: str) -> None:
+    torch = pytest.importorskip("torch")
+    mine, theirs = ([x.stride() for x in LAYOUTS[title](m)] for m in (rl, torch))
+    assert mine == theirs

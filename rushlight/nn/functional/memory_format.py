@@ -6,13 +6,13 @@ Invariant: values never change, only the order of the dimensions in memory.
 
 from __future__ import annotations
 
-import rushlight
 from rushlight import Tensor, channels_last, channels_last_3d
+from rushlight.base.layout import suggests_channels_last
 
 
 def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
     """The result in channels-last (4-D) or channels-last-3d (5-D) order where the input has that
-    (gaps do not matter) and is not row-major as well; otherwise as it is.
+    (gaps do not matter), else row-major; as it is where it has another number of dimensions.
 
     >>> import rushlight as rl
     >>> from rushlight.nn.functional.memory_format import laid_out_as
@@ -20,10 +20,9 @@ def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
     >>> laid_out_as(rl.zeros(1, 3, 4, 4), picture).stride()
     (48, 1, 12, 3)
     """
-    if input.dim() not in (4, 5) or result.dim() != input.dim() or input.is_contiguous():
+    if input.dim() not in (4, 5) or result.dim() != input.dim():
         return result
+    if not suggests_channels_last(input.shape, input.stride()):
+        return result.contiguous()
     last = channels_last if input.dim() == 4 else channels_last_3d
-    dense = rushlight.empty_like(input, device="meta")
-    return (
-        result.contiguous(memory_format=last) if dense.is_contiguous(memory_format=last) else result
-    )
+    return result.contiguous(memory_format=last)
