@@ -59,6 +59,7 @@ from .tensor.methods import (
     memory_format,
     preserve_format,
 )
+from .tensor.methods import format_of as _format_of
 from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .tensor.tensor import Tensor, layout, sparse_coo, sparse_csr, strided
 from .version import __version__

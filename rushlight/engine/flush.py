@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import OutOfMemoryError
 from ..base.settings import SETTINGS
 from ..graph.trace import CURRENT, LOCK, Trace
+from ..runtime.cpu import Ended
 from .log import log
 from .profile import COUNTERS
 
@@ -50,6 +51,8 @@ def flush() -> None:
             return
         try:
             run(trace, owners, wanted)
+        except Ended as ended:  # all there; the interrupt was to wait
+            raise ended.cause from None
         except KeyboardInterrupt:
             CURRENT.trace = trace
             raise
@@ -125,7 +128,7 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
         PROGRAMS[key] = program
     COUNTERS.flushes += 1
     try:
-        hand_out(owners, program.run(trace.leaves, trace.scalars))
+        hand_out(owners, _ran(program, trace, owners))
     except OutOfMemoryError:
         if len(wanted) == 1:
             raise
@@ -134,6 +137,21 @@ def run(trace: Trace, owners: list[list[Any]], wanted: list[int]) -> None:
     except Exception as error:
         hand_out(owners, getattr(error, "buffers", ()))  # engine/failure.py: what could be made
         raise
+    except BaseException as error:
+        hand_out(owners, getattr(error, "buffers", ()))  # runtime/cpu.py: Ended
+        raise
+
+
+def _ran(
+    program: Program | Interpreted | Checked, trace: Trace, owners: list[list[Any]]
+) -> Sequence[Buffer]:
+    """What a program makes of a trace; written over what it replaces where nobody could tell."""
+    if not program.replacements:
+        return program.run(trace.leaves, trace.scalars)
+    from .in_place import taken
+
+    replaced = taken(program.replacements, trace.leaves, trace.leaf_owners, owners)
+    return program.run(trace.leaves, trace.scalars, replaced)
 
 
 def make_room(entries: int) -> None:

@@ -64,6 +64,7 @@ class Interpreted:
     """The nodes of a graph in order, each forgotten after its last use."""
 
     __slots__ = ("order", "outputs", "uses")
+    replacements = ()  # nothing is computed in place (in_place.py)
 
     def __init__(self, outputs: list[tuple[Node, Layout]]) -> None:
         self.outputs = outputs
@@ -72,7 +73,7 @@ class Interpreted:
         for node in (*(x for n in self.order for x in n.inputs), *(n for n, _ in outputs)):
             self.uses[id(node)] = self.uses.get(id(node), 0) + 1
 
-    def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
+    def run(self, leaves: list[Buffer], scalars: list[Any], replaced: None = None) -> list[Buffer]:
         """A fresh buffer for each output; Incomplete where a node fails."""
         values: dict[int, Any] = {}
         failed: set[int] = set()
@@ -111,12 +112,13 @@ class Checked:
     """A compiled program and its NumPy meaning, run side by side and compared."""
 
     __slots__ = ("meaning", "program")
+    replacements = ()  # both need the leaves as they are
 
     def __init__(self, program: Program, outputs: list[tuple[Node, Layout]]) -> None:
         self.program = program
         self.meaning = Interpreted(outputs)
 
-    def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
+    def run(self, leaves: list[Buffer], scalars: list[Any], replaced: None = None) -> list[Buffer]:
         """The compiled program's buffers; InternalError where one differs from its meaning."""
         made = self.program.run(leaves, scalars)
         expected = self.meaning.run(leaves, scalars)

@@ -19,7 +19,7 @@ from ..graph.node import Node, ordered
 from ..graph.printer import to_text
 from ..kernel import convert
 from ..runtime.buffer import Buffer
-from ..runtime.cpu import CpuDevice, Failure, StepTable
+from ..runtime.cpu import CpuDevice, Ended, Failure, StepTable
 from ..schedule.assemble import assemble
 from ..schedule.memory import lay_out
 from ..schedule.plan import Plan, Step, make_plan
@@ -27,6 +27,7 @@ from . import interpret
 from .bounds import check_leaves, check_step, outside
 from .explain import step_lines
 from .failure import Incomplete, touched, written
+from .in_place import replacements
 from .interpreted import Checked, Interpreted
 from .kept import KeptLayouts, LayoutCopy
 from .log import log
@@ -115,7 +116,9 @@ class _Native:
         table = StepTable(np.array(rows), np.array(args), pointers, "".join(formats))
         return table, numbers, numbers.ctypes.data if given else 0
 
-    def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> Failure | None:
+    def run(
+        self, addresses: list[int], scalars: list[Any], environment: Any, whole: bool = False
+    ) -> Failure | None:
         table, _, numbers = self.state
         if numbers:
             addresses = [*addresses, numbers]
@@ -123,7 +126,7 @@ class _Native:
             self.runs += 1
             if self.runs == OFTEN and MACHINE.target.may_specialise(self.steps):
                 self.state = self._table(MACHINE.target.resolve(self.steps, special=True))
-        return MACHINE.device.run(table, addresses, [scalars[k] for k in self.scalars])
+        return MACHINE.device.run(table, addresses, [scalars[k] for k in self.scalars], whole)
 
 
 class _Numpy:
@@ -135,7 +138,9 @@ class _Numpy:
         self.base = base
         self.step = step
 
-    def run(self, addresses: list[int], scalars: list[Any], environment: Any) -> None:
+    def run(
+        self, addresses: list[int], scalars: list[Any], environment: Any, whole: bool = False
+    ) -> None:
         step = self.step
         node = step.nodes[0]
         values = [
@@ -179,6 +184,7 @@ class Program:
         "outputs",
         "plan",
         "pointers",
+        "replacements",
         "segments",
         "sizes",
         "slots",
@@ -198,9 +204,14 @@ class Program:
         # the program without the copies that are kept, and which these are
         self.swift: Program | None = None
         self.left_out: list[LayoutCopy] = []
+        self.replacements = replacements(plan)
+        overwriting = min((each.step for each in self.replacements), default=-1)
         self.segments: list[_Native | _Numpy] = []
         run: list[Step] = []
         for number, step in enumerate(plan.steps):
+            if number == overwriting:
+                self._close(run, number)
+                run = []
             if step.kind == "numpy":
                 self._close(run, number)
                 run = []
@@ -245,11 +256,14 @@ class Program:
                 slots[place] = (arena_slot, self.arena.offsets.get(place, 0))
         return slots
 
-    def environment(self, leaves: list[Buffer]) -> tuple[list[Buffer], list[int], Any]:
-        """Fresh outputs and arena for one run: (everything that must stay alive, addresses, place
-        -> flat array).
+    def environment(
+        self, leaves: list[Buffer], replaced: dict[int, Buffer] | None = None
+    ) -> tuple[list[Buffer], list[int], Any]:
+        """Outputs, fresh where they replace nothing, and arena for one run: (everything that must
+        stay alive, addresses, place -> flat array).
         """
-        made = [Buffer(size) for size in self.sizes]
+        over = replaced or {}
+        made = [over.get(k) or Buffer(size) for k, size in enumerate(self.sizes)]
         ones = [_one(name) for name in self.ones]
         holders = [*(leaves[k] for k in self.leaf_places), *made, *ones, Buffer(self.arena.size)]
 
@@ -261,18 +275,25 @@ class Program:
 
         return holders, [b.address for b in holders], flat
 
-    def run(self, leaves: list[Buffer], scalars: list[Any]) -> list[Buffer]:
-        """A fresh buffer for each output."""
+    def run(
+        self, leaves: list[Buffer], scalars: list[Any], replaced: dict[int, Buffer] | None = None
+    ) -> list[Buffer]:
+        """A buffer for each output, fresh but where it takes over that of a leaf (in_place.py)."""
         if self.kept is not None and self._prepared(self.kept, leaves):
             assert self.swift is not None
             return self.swift.run([*leaves, *self.kept.buffers(leaves)], scalars)
         if SETTINGS.bounds:
             check_leaves(self.plan.memories, leaves)
-        holders, addresses, flat = self.environment(leaves)
+        holders, addresses, flat = self.environment(leaves, replaced)
         first = len(self.leaf_places)
         made = holders[first : first + len(self.sizes)]
         for segment in self.segments:
-            error, step, node = self._attempt(segment, addresses, scalars, flat)
+            whole = bool(replaced) and segment is self.segments[-1]
+            try:
+                error, step, node = self._attempt(segment, addresses, scalars, flat, whole)
+            except Ended as ended:
+                ended.buffers = made
+                raise
             if error is not None:
                 spoilt = self._without(step, addresses, scalars, flat)
                 kept = [None if p in spoilt else b for p, b in zip(self.plan.outputs, made)]
@@ -290,11 +311,16 @@ class Program:
         return True
 
     def _attempt(
-        self, segment: _Native | _Numpy, addresses: list[int], scalars: list[Any], flat: Any
+        self,
+        segment: _Native | _Numpy,
+        addresses: list[int],
+        scalars: list[Any],
+        flat: Any,
+        whole: bool = False,
     ) -> tuple[Exception | None, int, Node | None]:
         """Run a segment: (None, ...), or (what went wrong, the step, the node to blame)."""
         try:
-            failure = segment.run(addresses, scalars, flat)
+            failure = segment.run(addresses, scalars, flat, whole)
         except Exception as raised:
             if isinstance(raised, MemoryError) and not isinstance(raised, OutOfMemoryError):
                 raised = OutOfMemoryError(*raised.args)  # NumPy's

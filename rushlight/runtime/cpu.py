@@ -40,6 +40,18 @@ class Failure:
         return f"Failure(step={self.step}, code={self.code}, words={self.words})"
 
 
+class Ended(BaseException):
+    """A run went to its end although a signal's handler raised `cause`; `buffers` are its results.
+
+    What it overwrote is written, so its results are to be handed out before `cause` goes on.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.buffers: Sequence[Buffer] = ()
+
+
 class StepTable:
     """A program's steps, checked once, ready to be run any number of times by several threads.
 
@@ -165,24 +177,47 @@ class CpuDevice:
         return Buffer(nbytes)
 
     def run(
-        self, table: StepTable, addresses: Sequence[int], scalars: Sequence[float] = ()
+        self,
+        table: StepTable,
+        addresses: Sequence[int],
+        scalars: Sequence[float] = (),
+        whole: bool = False,
     ) -> Failure | None:
         """Perform every step; None, or the Failure that stopped the run.
 
         Ctrl-C is answered between two stretches of at most about 100 ms (and one chunk); the
-        steps not yet begun are then not performed.
+        steps not yet begun are then not performed. `whole`: they are, and Ended is raised then.
         """
         native = self._natives or self.natives()
         pool = worker_pool(self.natives) if table.parallel else None
         block = table.take_block(addresses, scalars)
         pool_address = None if pool is None else pool.address
         run_steps = native.run_steps
-        while (state := run_steps(pool_address, block[2])) == launch.PAUSED:
-            pass
-        if state == launch.COMPLETE:
-            table.give_block(block)
-            return None
-        return _failure_of(block)
+        told: BaseException | None = None
+        state = launch.PAUSED
+        while state == launch.PAUSED:
+            try:
+                state = run_steps(pool_address, block[2])
+            except BaseException as raised:  # by a signal's handler, when the call had returned
+                if not whole:
+                    raise
+                told, state = raised, _state_of(block)
+        if state == launch.FAILED:
+            return _failure_of(block)
+        table.give_block(block)
+        if told is not None:
+            raise Ended(told)
+        return None
+
+
+def _state_of(block: _Block) -> int:
+    """What the last call for a block returned: a complete run is back at step 0."""
+    memory, start, _ = block
+    step, task = struct.unpack_from("=2q", memory, start + launch.RUN_NEXT_STEP)
+    (code,) = struct.unpack_from("=q", memory, start + launch.RUN_STATUS)
+    if code:
+        return launch.FAILED
+    return launch.PAUSED if step or task else launch.COMPLETE
 
 
 def _failure_of(block: _Block) -> Failure:

@@ -6,8 +6,8 @@ Invariant: values never change, only the order of the dimensions in memory.
 
 from __future__ import annotations
 
-from rushlight import Tensor, channels_last, channels_last_3d
-from rushlight.base.layout import suggests_channels_last
+import rushlight
+from rushlight import Tensor
 
 
 def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
@@ -22,7 +22,4 @@ def laid_out_as(result: Tensor, input: Tensor) -> Tensor:
     """
     if input.dim() not in (4, 5) or result.dim() != input.dim():
         return result
-    if not suggests_channels_last(input.shape, input.stride()):
-        return result.contiguous()
-    last = channels_last if input.dim() == 4 else channels_last_3d
-    return result.contiguous(memory_format=last)
+    return result.contiguous(memory_format=rushlight._format_of(input))
