@@ -281,7 +281,7 @@ class Program:
         """A buffer for each output, fresh but where it takes over that of a leaf (in_place.py)."""
         if self.kept is not None and self._prepared(self.kept, leaves):
             assert self.swift is not None
-            return self.swift.run([*leaves, *self.kept.buffers(leaves)], scalars)
+            return self.swift.run([*leaves, *self.kept.buffers(leaves)], scalars, replaced)
         if SETTINGS.bounds:
             check_leaves(self.plan.memories, leaves)
         holders, addresses, flat = self.environment(leaves, replaced)
