@@ -213,7 +213,9 @@ def _gather(node: Node, operands: list[Lifted], batch: Batch) -> Node:
 def _scatter(node: Node, operands: list[Lifted], batch: Batch) -> Node:
     base, index, source = map(batch.all_of, operands)
     places = _addresses(index, prod(node.shape), batch)
-    return _like(node, (base, places, source), (*batch.shape, *node.shape))
+    combine, distinct = node.attributes
+    lead = len(batch.shape)
+    return b.scatter(base, places, source, combine, (*range(lead), *(lead + d for d in distinct)))
 
 
 def _host(node: Node, operands: list[Lifted], batch: Batch) -> Node:

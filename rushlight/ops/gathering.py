@@ -26,6 +26,7 @@ from .core import sum as sum_
 from .indexing import (
     extents_after,
     index_addresses,
+    others,
     part_of_address,
     require_index,
     scatter_wide,
@@ -96,9 +97,10 @@ def _scattered(name: str, input: Node, dim: int, index: Node, source: Node, comb
     x = at_least_1d(input)
     address = _addresses(name, x.shape, dim, positions)
     source = _matching(name, input, positions, source)
+    distinct = others(x.ndim, normalize_axis(dim, x.ndim))
     if combine == "set":
-        return b.reshape(b.scatter(x, address, source, "set"), input.shape)
-    return b.reshape(scatter_wide(x, address, source, combine), input.shape)
+        return b.reshape(b.scatter(x, address, source, "set", distinct), input.shape)
+    return b.reshape(scatter_wide(x, address, source, combine, distinct), input.shape)
 
 
 def _matching(name: str, input: Node, index: Node, source: Node) -> Node:
@@ -344,9 +346,11 @@ def index_add(input: Value, dim: int, index: Value, source: Value, alpha: Scalar
     """input with alpha times the slices of source added at the positions of a vector."""
     x = at_least_1d(input)
     address = _slices("index_add", x, dim, index)
-    found = _source("index_add", x, address, normalize_axis(dim, x.ndim), index, source)
+    axis = normalize_axis(dim, x.ndim)
+    found = _source("index_add", x, address, axis, index, source)
     scaled = b.cast(b.mul(found, alpha), x.dtype)
-    return b.reshape(scatter_wide(x, address, scaled, "sum"), input.shape)
+    made = scatter_wide(x, address, scaled, "sum", others(x.ndim, axis))
+    return b.reshape(made, input.shape)
 
 
 @index_add.vjp("input")
@@ -365,8 +369,9 @@ def index_copy(input: Value, dim: int, index: Value, source: Value) -> Value:
     """input with the slices of source stored at the positions of a vector."""
     x = at_least_1d(input)
     address = _slices("index_copy", x, dim, index)
-    found = _source("index_copy", x, address, normalize_axis(dim, x.ndim), index, source)
-    return b.reshape(b.scatter(x, address, found, "set"), input.shape)
+    axis = normalize_axis(dim, x.ndim)
+    found = _source("index_copy", x, address, axis, index, source)
+    return b.reshape(b.scatter(x, address, found, "set", others(x.ndim, axis)), input.shape)
 
 
 @index_copy.vjp("input")
@@ -396,7 +401,9 @@ def index_fill(input: Value, dim: int, index: Value, value: Value) -> Value:
         )
     x = at_least_1d(input)
     address = _slices("index_fill", x, dim, index, wraps=True)
-    return b.reshape(b.scatter(x, address, b.cast(value, x.dtype), "set"), input.shape)
+    distinct = others(x.ndim, normalize_axis(dim, x.ndim))
+    made = b.scatter(x, address, b.cast(value, x.dtype), "set", distinct)
+    return b.reshape(made, input.shape)
 
 
 @index_fill.vjp("input")

@@ -99,12 +99,19 @@ def zeros_of(size: Sequence[int], like: Node) -> Node:
     return b.expand(b.const(0, like.dtype), tuple(size))
 
 
-def scatter_wide(base: Node, address: Node, source: Node, combine: str) -> Node:
+def others(rank: int, place: int, count: int = 1) -> tuple[int, ...]:
+    """The dimensions of addresses but for `count` from `place` on, which are indexed: in the others
+    every position is met once.
+    """
+    return (*range(place), *range(place + count, rank))
+
+
+def scatter_wide(
+    base: Node, address: Node, source: Node, combine: str, distinct: Sequence[int] = ()
+) -> Node:
     """A scatter that adds and multiplies float16 and bfloat16 in float32 and rounds once."""
-    return b.cast(
-        b.scatter(opmath(base), address, opmath(b.expand(source, address.shape)), combine),
-        base.dtype,
-    )
+    wide = opmath(b.expand(source, address.shape))
+    return b.cast(b.scatter(opmath(base), address, wide, combine, distinct), base.dtype)
 
 
 # --- advanced indices -----------------------------------------------------------------------------
@@ -158,10 +165,12 @@ def index_write(
             "indexing result of shape "
             f"{list(address.shape)}"
         ) from None
+    indexed = address.ndim - (input.ndim - len(dims))
+    distinct = others(address.ndim, place, indexed)
     return (
-        scatter_wide(input, address, source, "sum")
+        scatter_wide(input, address, source, "sum", distinct)
         if accumulate
-        else b.scatter(input, address, source, "set")
+        else b.scatter(input, address, source, "set", distinct)
     )
 
 

@@ -190,7 +190,7 @@ def plane_scatter(grad: Value, indices: Value, size: tuple) -> Value:
     lead = grad.shape[: grad.ndim - len(size)]
     base = b.expand(b.const(0, grad.dtype), (*lead, *size))
     places = b.add(indices, _plane_offsets(grad.shape, len(size), prod(size)))
-    return b.scatter(base, places, grad, "sum")
+    return b.scatter(base, places, grad, "sum", range(len(lead)))
 
 
 @op("", grad_name="MaxPoolBackward0")

@@ -18,6 +18,7 @@ from ..graph.node import Node
 from ..kernel.ir import Affine, Let, Load, Parameter, Statement, Store, Value
 from .index import ZERO, bounds, combine, split
 
+MOVES = ("copy", "expand", "permute", "slice", "reshape")
 Index = Affine | str  # an affine expression, or the name of a computed int64 value
 
 
@@ -243,31 +244,52 @@ class Body:
     def _iota(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
         return self.as_value(index[node.attributes[0]])
 
-    def _copy(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
-        return self.value(node.inputs[0], index, mask)
+    def _moved(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+        return self.value(node.inputs[0], self.origin(node, index), mask)
 
-    def _expand(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
+    def origin(self, node: Node, index: Sequence[Index]) -> list[Index]:
+        """Where in its operand the element of a movement (`MOVES`) comes from."""
         x = node.inputs[0]
-        tail = index[len(index) - x.ndim :]
-        return self.value(x, [ZERO if n == 1 else i for n, i in zip(x.shape, tail)], mask)
+        if node.op == "expand":
+            tail = index[len(index) - x.ndim :]
+            return [ZERO if n == 1 else i for n, i in zip(x.shape, tail)]
+        if node.op == "permute":
+            order = node.attributes[0]
+            return [index[order.index(d)] for d in range(len(order))]
+        if node.op == "slice":
+            return [self.scaled(i, st, s) for i, s, st in zip(index, *node.attributes)]
+        if node.op == "reshape":
+            flat = self.flat(contiguous_strides(node.shape), index)
+            return self.position(flat, contiguous_strides(x.shape), x.shape)
+        return list(index)
 
-    def _permute(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
-        order = node.attributes[0]
-        there: list[Index] = [ZERO] * len(order)
-        for i, d in zip(index, order):
-            there[d] = i
-        return self.value(node.inputs[0], there, mask)
+    def parted(self, node: Node, index: Sequence[Index]) -> tuple[Affine, Value | None]:
+        """An integer node as what follows from the loops alone, and the computed rest."""
+        if id(node) not in self.slots:
+            if node.op in MOVES:
+                return self.parted(node.inputs[0], self.origin(node, index))
+            if node.op == "iota":
+                at = index[node.attributes[0]]
+                return (at, None) if isinstance(at, Affine) else (ZERO, at)
+            if node.op == "const":
+                return Affine(int(node.attributes[0])), None
+            if node.op == "add":
+                (a, x), (c, y) = (self.parted(each, index) for each in node.inputs)
+                both = self.let("add", (x, y), "int64") if x and y else x or y
+                return combine([(a, 1), (c, 1)]), both
+            if node.op == "mul":
+                return self._scaled_parts(node, index)
+        return ZERO, self.value(node, index)
 
-    def _slice(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
-        starts, steps = node.attributes
-        return self.value(
-            node.inputs[0], [self.scaled(i, st, s) for i, s, st in zip(index, starts, steps)], mask
-        )
-
-    def _reshape(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
-        x = node.inputs[0]
-        flat = self.flat(contiguous_strides(node.shape), index)
-        return self.value(x, self.position(flat, contiguous_strides(x.shape), x.shape), mask)
+    def _scaled_parts(self, node: Node, index: Sequence[Index]) -> tuple[Affine, Value | None]:
+        """`parted` of a product, of which one factor is a number."""
+        parts = [self.parted(each, index) for each in node.inputs]
+        for (factor, computed), (affine, rest) in (parts, parts[::-1]):
+            if computed is None and not factor.terms:
+                step = factor.constant
+                scaled = self.let("mul", (rest, self.number(step)), "int64") if rest else None
+                return combine([(affine, step)]), scaled
+        return ZERO, self.value(node, index)
 
     def _strided(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
         own, strides, offset = node.attributes
@@ -322,11 +344,7 @@ class Body:
         "scalar": _scalar,
         "const": _const,
         "iota": _iota,
-        "copy": _copy,
-        "expand": _expand,
-        "permute": _permute,
-        "slice": _slice,
-        "reshape": _reshape,
+        **dict.fromkeys(MOVES, _moved),
         "strided": _strided,
         "pad": _pad,
         "gather": _gather,

@@ -88,7 +88,7 @@ def by_numpy(node: Node) -> bool:
     """Whether a node has no kernel and is computed by its NumPy meaning."""
     if node.op in ("scan", "host", "pick", "real", "imag", "conj", "complex", "complex_abs"):
         return True
-    if node.op == "scatter":
+    if node.op == "scatter" and node.dtype.kind == "bool":
         return True
     if node.dtype.is_complex or any(x.dtype.is_complex for x in node.inputs):
         return node.op not in ("input", "scalar")

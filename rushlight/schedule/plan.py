@@ -171,6 +171,7 @@ class Planner:
         from .contractions import contraction_step
         from .groups import Groups
         from .pieces import concat_steps, numpy_step, write_steps
+        from .scatters import scatter_steps
 
         self.adopt_leaves()
         self.place_outputs()
@@ -192,6 +193,8 @@ class Planner:
                     concat_steps(self, node)
                 elif node.op == "write":
                     write_steps(self, node)
+                elif node.op == "scatter":
+                    scatter_steps(self, node)
                 else:
                     self.groups.map(node)
             if id(node) in named:

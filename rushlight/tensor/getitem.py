@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.names import titled
 from ..base import dtype as dtypes
 from ..base.dtype import TYPE_NAMES
 from ..base.layout import Layout, contiguous_strides, layout_of
@@ -33,6 +32,7 @@ from .indexing import (
     parse_index,
 )
 from .inplace import check_overlap, check_writable, overwrite
+from .methods import filled
 from .tensor import Tensor
 from .values import window
 
@@ -263,9 +263,6 @@ def without_leading_ones(value: Tensor, ndim: int) -> Tensor:
     while value._layout.ndim > ndim and value._layout.shape[0] == 1:
         value = value.select(0, 0)
     return value
-
-
-filled = titled("FillBackward3")(core.fill)  # as if the number were a tensor
 
 
 def store(view: Tensor, value: Any) -> None:

@@ -25,7 +25,6 @@ from ..base.promotion import require_fit
 from ..ops import core, namespace
 from ..ops.registry import TABLE
 from .conversion import device_of, tensor
-from .getitem import filled
 from .inplace import check_overlap, check_writable, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
@@ -221,6 +220,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return _filled(self, value, filled if isinstance(value, Tensor) else _FILL)
 
 
+filled = titled("FillBackward3")(core.fill)  # by a tensor, or as if a number were one
 _FILL, _ZERO = (titled(name)(core.fill) for name in ("FillBackward2", "ZeroBackward0"))
 
 
