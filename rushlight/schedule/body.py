@@ -324,20 +324,40 @@ class Body:
 
     def _gather(self, node: Node, index: Sequence[Index], mask: Value | None) -> Value:
         x, where = node.inputs
-        wanted = self.value(where, index, mask)
-        if mask is not None:  # what is masked off may hold anything
+        if mask is None:
+            affine, wanted = self.parted(where, index)
+        else:  # what is masked off may hold anything
+            affine, wanted = ZERO, self.value(where, index, mask)
             wanted = self.let("where", (mask, wanted, self.number(0)), "int64")
-        if node not in self.sites:
-            self.sites.append(node)
-        checked = self.let("check_index", (wanted,), "int64", (x.numel, self.sites.index(node)))
+        affine, checked = self.checked(node, x.numel, affine, wanted)
         slot = self.slots.get(id(x)) or self.leaf.get(x.attributes if x.op == "input" else ())
         dense = contiguous_strides(x.shape)
         if slot is not None and all(
             n == 1 or have == want for n, have, want in zip(x.shape, slot.strides, dense)
         ):
-            return self.load(slot, Affine(slot.offset), checked, mask)
+            return self.load(slot, combine([(affine, 1)], slot.offset), checked, mask)
         # x lies in another order, or is a view
-        return self.value(x, self.position(checked, dense, x.shape), mask)
+        flat = affine if checked is None else self.flat((1, 1), (affine, checked))
+        return self.value(x, self.position(flat, dense, x.shape), mask)
+
+    def checked(
+        self, node: Node, size: int, affine: Affine, wanted: Value | None
+    ) -> tuple[Affine, Value | None]:
+        """The parts of an address such that their sum lies in [0, size); a wrong one is reported
+        with the node. Checked is the computed part, against what the loops add at most.
+        """
+        low, high = bounds(affine, self.extents)
+        if low < 0 or (high >= size and wanted is None):
+            wanted = self.as_value(
+                affine if wanted is None else self.flat((1, 1), (affine, wanted))
+            )
+            affine, high = ZERO, 0
+        if wanted is None:
+            return affine, None
+        if node not in self.sites:
+            self.sites.append(node)
+        facts = (max(size - high, 0), self.sites.index(node))
+        return affine, self.let("check_index", (wanted,), "int64", facts)
 
     _LOWER: ClassVar[dict[str, Callable[..., Value]]] = {
         "input": _input,

@@ -20,7 +20,7 @@ from ..graph.node import Node
 from ..kernel.ir import Kernel, Loop, Statement, Store
 from .body import Slot
 from .groups import Group
-from .index import bounds, combine
+from .index import combine
 from .nests import TASK_ELEMENTS, join, replaced
 from .rebase import rebase_kernel
 
@@ -50,20 +50,11 @@ def scatter_steps(planner: Planner, node: Node) -> None:
 
 
 def _lower(group: Group, node: Node, slot: Slot) -> None:
-    """The statements for one element. An index outside of the base is an IndexError: checked is the
-    computed part, against what the loops add at most.
-    """
+    """The statements for one element; an index outside of the base is an IndexError."""
     _, index, source = node.inputs
     body, here = group.body, group.index()
     value = body.value(source, here)
-    affine, dynamic = body.parted(index, here)
-    checked = None
-    if dynamic is not None:
-        if node not in body.sites:
-            body.sites.append(node)
-        room = max(node.numel - bounds(affine, body.extents)[1], 0)
-        site = body.sites.index(node)
-        checked = body.let("check_index", (dynamic,), "int64", (room, site))
+    affine, checked = body.checked(node, node.numel, *body.parted(index, here))
     dense = contiguous_strides(node.shape)
     if any(n > 1 and a != b for n, a, b in zip(node.shape, slot.strides, dense)):
         flat = body.flat((1, 1), (affine, checked)) if checked else affine
