@@ -81,14 +81,17 @@ OWN_STEP = frozenset(
         "complex_abs",
     }
 )
+SCANS = frozenset({"sum", "prod", "max", "min"})
 KERNEL_REDUCTIONS = frozenset({"sum", "prod", "max", "min", "any", "all"})
 
 
 def by_numpy(node: Node) -> bool:
     """Whether a node has no kernel and is computed by its NumPy meaning."""
-    if node.op in ("scan", "host", "pick", "real", "imag", "conj", "complex", "complex_abs"):
+    if node.op in ("host", "pick", "real", "imag", "conj", "complex", "complex_abs"):
         return True
     if node.op == "scatter" and node.dtype.kind == "bool":
+        return True
+    if node.op == "scan" and node.attributes[0] not in SCANS:
         return True
     if node.dtype.is_complex or any(x.dtype.is_complex for x in node.inputs):
         return node.op not in ("input", "scalar")

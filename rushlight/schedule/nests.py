@@ -219,7 +219,7 @@ def reduce_kernel(
         for s in stores
         if isinstance(s, Store)
     ]
-    body = _reduce_loops(statements, reduced, extents, reductions, vector=not lanes_kept)
+    body = nested(statements, reduced, extents, reductions, vector=not lanes_kept)
     inner: Sequence[Statement] = [*initials, *body, *stores]
     for depth, name in enumerate(reversed(kept)):
         inner = (_wrap(name, extents[name], inner, vector=lanes_kept and depth == 0),)
@@ -230,14 +230,14 @@ def reduce_kernel(
     return Kernel("", parameters, scalars, tuple(inner), len(kept), block)
 
 
-def _reduce_loops(
+def nested(
     statements: Sequence[Statement],
     reduced: Sequence[str],
     extents: Mapping[str, int],
     reductions: Sequence[Reduction],
     vector: bool,
 ) -> list[Statement]:
-    """The nest of reduced loops; each level carries its own copy of every running value."""
+    """The nest of loops in order; each level carries its own copy of every running value."""
     depth = len(reduced)
     if not depth:
         raise ValueError("a reduction without loops is a map")

@@ -170,8 +170,8 @@ class Planner:
     def plan(self) -> Plan:
         from .contractions import contraction_step
         from .groups import Groups
+        from .in_order import scan_step, scatter_steps
         from .pieces import concat_steps, numpy_step, write_steps
-        from .scatters import scatter_steps
 
         self.adopt_leaves()
         self.place_outputs()
@@ -195,6 +195,8 @@ class Planner:
                     write_steps(self, node)
                 elif node.op == "scatter":
                     scatter_steps(self, node)
+                elif node.op == "scan":
+                    scan_step(self, node)
                 else:
                     self.groups.map(node)
             if id(node) in named:

@@ -1,4 +1,4 @@
-"""Scatters compiled: in order where elements meet, shared among tasks where they never do."""
+"""Scatters and scans compiled: in order where elements meet, shared among tasks elsewhere."""
 
 from __future__ import annotations
 
@@ -86,3 +86,25 @@ def test_a_place_outside_is_told() -> None:
         x[rl.tensor([1, 4])] = 1.0
         x.sum().item()
     assert x.sum().item() == 0.0
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 6), (6, 1), (20, 33), (3, 20, 33)])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "int32"])
+def test_running_sums_and_products(shape: tuple[int, ...], kind: str) -> None:
+    x = (rng.standard_normal(shape) * 3).astype(kind)
+    wide = x.astype("float64" if kind == "float32" else "int64" if kind == "int32" else kind)
+    mine = rl.from_numpy(x)
+    result = "int64" if kind == "int32" else kind
+    for d in range(len(shape)):
+        expected = np.cumsum(wide, d).astype(result)
+        assert np.array_equal(mine.cumsum(d).numpy(), expected)
+        backwards = np.flip(np.cumsum(np.flip(wide, d), d), d).astype(result)
+        assert np.array_equal(mine.flip(d).cumsum(d).flip(d).numpy(), backwards)
+        turned = np.cumsum(wide.T, d).astype(result)
+        assert np.array_equal(mine.permute(*reversed(range(len(shape)))).cumsum(d).numpy(), turned)
+        assert np.allclose(mine.cumprod(d).numpy(), np.cumprod(wide, d).astype(result))
+
+
+def test_scans_are_compiled() -> None:
+    x = rl.ones(40, 30)
+    assert all(step.kind != "numpy" for step in _steps(lambda: x.cumsum(1).sum().item()))
