@@ -24,7 +24,12 @@ from .arithmetic import (
 from .generator import Mt19937
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .arithmetic import Doubles, Values
+
+    # (uniforms in blocks, mean, std) -> normals
+    Transform = Callable[[Values, float, float], Values | None]
 
 BLOCK = 16
 # blocks worked on together: few enough for all temporaries to stay in cache
@@ -57,13 +62,15 @@ def normal(
     std: float = 1.0,
     *,
     contiguous: bool = True,
+    transform: Transform | None = None,
 ) -> Values:
     """`count` values of the normal distribution N(mean, std^2), as `torch.Tensor.normal_` draws
     them.
 
     `contiguous` says whether the tensor to fill is; the values come in the order in which its
-    memory is visited. Raises RuntimeError for std < 0 and NotImplementedError for a dtype that is
-    not floating.
+    memory is visited. `transform` does the arithmetic on blocks of float32 instead of NumPy, where
+    it does not give None. Raises RuntimeError for std < 0 and NotImplementedError for a dtype that
+    is not floating.
 
     >>> normal(Mt19937(0), 3)
     array([ 1.5409961, -0.2934289, -2.1787894], dtype=float32)
@@ -78,8 +85,9 @@ def normal(
         return to_storage(_one_by_one(generator, count, mean, std), dtype)
     if dtype is dtypes.float64:
         return _fill_blocks(generator, count, np.dtype(np.float64), mean, std, draw_first=True)
+    single, draw_first = np.dtype(np.float32), dtype is dtypes.float32
     values = _fill_blocks(
-        generator, count, np.dtype(np.float32), mean, std, draw_first=dtype is dtypes.float32
+        generator, count, single, mean, std, draw_first=draw_first, transform=transform
     )
     return to_storage(values, dtype)
 
@@ -124,6 +132,7 @@ def _fill_blocks(
     std: float,
     *,
     draw_first: bool,
+    transform: Transform | None = None,
 ) -> Values:
     """Blocks of 16; where 16 does not divide `count`, the last 16 values are drawn again.
 
@@ -133,24 +142,30 @@ def _fill_blocks(
     whole = count - count % BLOCK
     uniforms = uniform_words(generator, count if draw_first else whole, computing)
     values = np.empty(count, computing)
-    values[:whole] = _box_muller(uniforms[:whole], mean, std)
+    values[:whole] = _box_muller(uniforms[:whole], mean, std, transform)
     if whole < count:
-        values[-BLOCK:] = _box_muller(uniform_words(generator, BLOCK, computing), mean, std)
+        last = uniform_words(generator, BLOCK, computing)
+        values[-BLOCK:] = _box_muller(last, mean, std, transform)
     return values
 
 
-def _box_muller(uniforms: Values, mean: float, std: float) -> Values:
+def _box_muller(
+    uniforms: Values, mean: float, std: float, transform: Transform | None = None
+) -> Values:
     """Each 16 uniforms (eight u1, eight u2) -> eight r cos(2 pi u2), eight r sin(2 pi u2), r^2 = -2
     log(1 - u1).
     """
     in_single = uniforms.dtype == np.float32
+    mean, std = _single(mean, std) if in_single else (mean, std)
+    made = transform(uniforms, mean, std) if transform is not None and in_single else None
+    if made is not None:
+        return made
     blocks = uniforms.reshape(-1, 2, BLOCK // 2)
     values = np.empty_like(blocks)
-    transform = _single_pairs if in_single else _double_pairs
-    mean, std = _single(mean, std) if in_single else (mean, std)
+    pairs = _single_pairs if in_single else _double_pairs
     for start in range(0, len(blocks), _BLOCKS_PER_PASS):
         part = blocks[start : start + _BLOCKS_PER_PASS].astype(np.float64)
-        cosines, sines = transform(1.0 - part[:, 0], part[:, 1], mean, std)
+        cosines, sines = pairs(1.0 - part[:, 0], part[:, 1], mean, std)
         values[start : start + _BLOCKS_PER_PASS, 0] = cosines
         values[start : start + _BLOCKS_PER_PASS, 1] = sines
     return values.reshape(-1)

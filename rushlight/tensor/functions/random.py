@@ -20,6 +20,7 @@ from ...ops.reduction import amin
 from ..creation import fresh_layout, layout_like
 from ..drawing import detached_result, draw_into, drawn, number, of_parameters, streams
 from ..generator import Generator
+from ..normals import box_muller
 from ..tensor import Tensor
 from ..values import window
 
@@ -40,7 +41,7 @@ def _uniform(low: float, high: float) -> Draw:
 
 def _normal(mean: float, std: float) -> Draw:
     return lambda engine, count, type_, contiguous: streams().normal(
-        engine, count, type_, mean, std, contiguous=contiguous
+        engine, count, type_, mean, std, contiguous=contiguous, transform=box_muller
     )
 
 
