@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_STATEMENTS = 160
 LOOK_BACK = 12
+BESIDE = 16  # steps within which a value that is made again may join a kernel
 _POINTWISE_BREAKS = frozenset({"expand", "permute", "reshape", "slice", "strided", "pad", "gather"})
 
 
@@ -93,8 +94,10 @@ class Groups:
     def map(self, node: Node) -> None:
         """A stored elementwise node: into a kernel that fits, or one of its own."""
         needs = self.needs(node)
+        # a twin made with what it is the twin of would be kept as long (recompute.py)
+        since = len(self.planner.steps) - BESIDE if id(node) in self.planner.twins else 0
         for group in reversed(self.maps.get(node.shape, [])[-LOOK_BACK:]):
-            if self.fits(group, needs) and self.try_map(group, node, needs):
+            if group.step >= since and self.fits(group, needs) and self.try_map(group, node, needs):
                 return
         group = self.open(self.maps, node.shape, node.shape)
         self.fill(group, lambda: self.add_map(group, node))

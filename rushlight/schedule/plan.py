@@ -22,6 +22,7 @@ from ..kernel.ir import Kernel, Load
 from .body import Body, Slot
 from .choose import Choice, choose
 from .index import CutLoop, term
+from .recompute import recomputed
 from .simplify import rewrite
 
 
@@ -88,7 +89,7 @@ class Planner:
 
     def __init__(self, outputs: Sequence[tuple[Node, Layout]], target: Target) -> None:
         self.target = target
-        nodes = rewrite([node for node, _ in outputs])
+        nodes, self.twins = recomputed(rewrite([node for node, _ in outputs]))
         self.outputs = [(node, layout) for node, (_, layout) in zip(nodes, outputs)]
         self.nodes = ordered(nodes)
         self.choice: Choice = choose(self.nodes, nodes)
