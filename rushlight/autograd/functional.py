@@ -51,6 +51,13 @@ def _gradients(
     reached.
     """
     pairs = [(k, out) for k, out in enumerate(outputs) if out.requires_grad]
+    if strict and len(pairs) < len(outputs):
+        constant = next(k for k, out in enumerate(outputs) if not out.requires_grad)
+        raise RuntimeError(
+            f"Output {constant} of the user-provided function does not require gradients. The "
+            "outputs must be computed in a differentiable manner from the input when running in "
+            "strict mode."
+        )
     found: tuple = (None,) * len(inputs)
     if pairs:
         chosen = None if weights is None else [weights[k] for k, _ in pairs]

@@ -157,7 +157,7 @@ class SavedTensor:
                         self.layout,
                         tensor._version,
                         self.version,
-                        self.function,
+                        tensor.grad_fn,
                         tensor._output_nr,
                     )
                 )

@@ -9,16 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
+from operator import index
 from typing import Any
 
 from .device import CPU, device
 from .dtype import dtype
 
 
+def _whole(place: int, item: Any) -> int:
+    """What counts as an integer (bools, NumPy's numbers, tensors of one) as one."""
+    try:
+        return index(item)
+    except TypeError:
+        raise TypeError(
+            f"torch.Size() takes an iterable of 'int' (item {place} is '{type(item).__name__}')"
+        ) from None
+
+
 class Size(tuple[int, ...]):
-    """A shape: a tuple of ints that prints and slices as `torch.Size`."""
+    """A shape: a tuple of ints that prints and slices as `torch.Size`.
+
+    TypeError where an element is no integer.
+
+    >>> import rushlight as rl
+    >>> rl.Size([2, 3]) + (4,)
+    torch.Size([2, 3, 4])
+    """
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        whole = tuple(sizes)
+        for item in whole:
+            if item.__class__ is not int:
+                return tuple.__new__(cls, map(_whole, range(len(whole)), whole))
+        return tuple.__new__(cls, whole)
 
     def numel(self) -> int:
         """The product of the extents."""
@@ -29,9 +54,9 @@ class Size(tuple[int, ...]):
 
     __str__ = __repr__
 
-    def __getitem__(self, index: Any) -> Any:
-        got = tuple.__getitem__(self, index)
-        return Size(got) if isinstance(index, slice) else got
+    def __getitem__(self, place: Any) -> Any:
+        got = tuple.__getitem__(self, place)
+        return tuple.__new__(Size, got) if isinstance(place, slice) else got
 
     def __add__(self, other: tuple[int, ...]) -> Size:  # type: ignore[override]
         return Size(tuple.__add__(self, tuple(other)))
@@ -114,7 +139,7 @@ def layout_of(
     if found is None:
         found = Layout()
         found.shape, found.strides, found.offset, found.dtype, found.device = (
-            Size(key[0]),
+            tuple.__new__(Size, key[0]),
             key[1],
             offset,
             dtype,
@@ -256,14 +281,14 @@ def is_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """NumPy's and PyTorch's broadcasting.
 
-    RuntimeError naming the sizes and the dimension that differ.
+    RuntimeError naming the sizes and the (last) dimension that differ.
     """
     rank = max((len(s) for s in shapes), default=0)
     result = [1] * rank
     for shape in shapes:
         pad = rank - len(shape)
-        for axis, extent in enumerate(shape):
-            have = result[pad + axis]
+        for axis in reversed(range(len(shape))):
+            have, extent = result[pad + axis], shape[axis]
             if have == 1:
                 result[pad + axis] = extent
             elif extent not in (1, have):

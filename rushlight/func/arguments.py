@@ -39,6 +39,12 @@ class Differentiated:
         self.leaves, self.spec = tree_flatten(chosen)
         require_tensors(name, self.leaves, "inputs")
 
+    def require_floating(self) -> Differentiated:
+        """These arguments; RuntimeError where one has no gradient."""
+        if any(leaf.dtype.kind not in ("float", "complex") for leaf in self.leaves):
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        return self
+
     def with_leaves(self, leaves: Sequence) -> tuple:
         """All arguments, with others in place of the differentiated tensors."""
         args = list(self.args)

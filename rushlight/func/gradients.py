@@ -52,7 +52,7 @@ def grad_and_value(func: Callable, argnums: Argnums = 0, has_aux: bool = False) 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         name = "grad_and_value(f)(*args)"
         given = Differentiated(name, args, argnums)
-        traced = Traced(name, func, given, kwargs, has_aux)
+        traced = Traced(name, func, given.require_floating(), kwargs, has_aux)
         if len(traced.outputs) != 1 or traced.spec.type is not None:
             raise RuntimeError(f"{name}: expected f(*args) to return a tensor, got {traced.spec}")
         output = traced.outputs[0]
@@ -101,7 +101,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """
     name = "vjp(f, *primals)"
     given = Differentiated(name, primals, tuple(range(len(primals))))
-    traced = Traced(name, func, given, {}, has_aux)
+    traced = Traced(name, func, given.require_floating(), {}, has_aux)
 
     def pull_back(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> tuple:
         weights = matching(name, cotangents, traced.spec, traced.outputs, "cotangents")

@@ -51,7 +51,7 @@ def jacrev(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         name = "jacrev(f)(*args)"
         given = Differentiated(name, args, argnums)
-        traced = Traced(name, func, given, kwargs, has_aux)
+        traced = Traced(name, func, given.require_floating(), kwargs, has_aux)
         blocks = []
         for output in traced.outputs:
             rows = vmap(

@@ -53,7 +53,10 @@ class Parameter(Tensor):
         return _rebuild_parameter, (self.data, self.requires_grad, OrderedDict())
 
     def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+        text = super().__repr__()
+        return "Parameter containing:\n" + (
+            text if type(self) is Parameter else f"Parameter({text})"
+        )
 
 
 def _rebuild_buffer(data: Tensor, persistent: bool) -> Buffer:

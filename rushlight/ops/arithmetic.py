@@ -27,6 +27,7 @@ from .common import (
     require_kind,
     require_same_dtype,
     two,
+    underivable,
 )
 from .core import real_part, where, zeros_like
 from .elementary import (
@@ -212,14 +213,21 @@ def _divided(name: str, primitive: str, input: Node, other: Node) -> Node:
 
 @op("torch Tensor", inplace=True, elementwise=True, grad_name="NotImplemented")
 def floor_divide(input: Value, other: Value) -> Value:
-    """floor(input / other), as Python's `//`; the gradient is zero. Follows `torch.floor_divide`.
+    """floor(input / other), as Python's `//`. Follows `torch.floor_divide`.
 
-    RuntimeError (ZeroDivisionError) where an integer is divided by zero.
+    RuntimeError (ZeroDivisionError) where an integer is divided by zero, and in backward: only
+    `div(rounding_mode="floor")` has a gradient.
 
     >>> import rushlight as rl
     >>> rl.floor_divide(rl.tensor([4, -3]), 2)
     tensor([ 2, -2])
     """
+    return _divided("div_floor_cpu", "floor_divide", input, other)
+
+
+@op("", inplace=True, elementwise=True, grad_name="DivBackward2")
+def floor_quotient(input: Value, other: Value) -> Value:
+    """floor(input / other): `div(rounding_mode="floor")`; the gradient is zero."""
     return _divided("div_floor_cpu", "floor_divide", input, other)
 
 
@@ -232,9 +240,11 @@ def trunc_divide(input: Value, other: Value) -> Value:
     return _divided("div_trunc_cpu", "trunc_divide", input, other)
 
 
-for _row in (floor_divide, trunc_divide):
+floor_divide.vjp("input", "other")(underivable("floor_divide"))
+for _row in (floor_quotient, trunc_divide):
     _row.vjp("input")(zeros_like)
     _row.vjp("other")(zeros_like)
+floor_quotient.test(two(0.6, 5), np.floor_divide)
 floor_divide.test(two(0.6, 5), np.floor_divide)
 trunc_divide.test(two(0.6, 5), lambda x, y: np.trunc(x / y))
 
@@ -266,7 +276,7 @@ def _(g):  # type: ignore[no-untyped-def]
 
 @remainder.vjp("other")
 def _(g, input, other):  # type: ignore[no-untyped-def]
-    return -(g * floor_divide(input, other))
+    return -(g * floor_quotient(input, other))
 
 
 @op(

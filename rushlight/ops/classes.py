@@ -97,12 +97,13 @@ def _mean_or_sum(loss: Node, share: Node, reduction: str) -> Node:
     return total if reduction == "sum" else b.elementwise("div", total, b.reduce("sum", share))
 
 
-def _for_each(grad: Node, share: Node, reduction: str) -> Node:
-    """The gradient of each position's loss."""
+def _for_each(grad: Node, share: Node, reduction: str, counts: Node | None) -> Node:
+    """The gradient of each position's loss: zero where it does not count, even if none does."""
     g = opmath(grad)
     if reduction == "mean":
         g = b.elementwise("div", g, b.reduce("sum", share))
-    return b.expand(g, share.shape)
+    g = b.expand(g, share.shape)
+    return g if counts is None else b.where(counts, g, b.const(0, g.dtype))
 
 
 def _row_of(target: Node, input_ndim: int) -> Node:
@@ -140,8 +141,8 @@ def nll_loss_backward(
     target = _row_of(target, len(size))
     axis = 0 if len(size) == 1 else 1
     like = opmath(grad)
-    _, index, share = _weights_of(target, weight, size[axis], ignore_index, like)
-    each = -(_for_each(grad, share, reduction) * share)
+    counts, index, share = _weights_of(target, weight, size[axis], ignore_index, like)
+    each = -(_for_each(grad, share, reduction, counts) * share)
     return b.cast(put_one(each, index, axis, size[axis]), grad.dtype)
 
 
@@ -161,9 +162,9 @@ def _(g, target, weight, reduction, ignore_index):  # type: ignore[no-untyped-de
 
 def _masses(
     input: Node, target: Node, weight: Node | None, ignore_index: int, smoothing: float
-) -> tuple[Node, Node, Node]:
-    """What each class of each position weighs in the loss, their sum over the classes, and each
-    position's share.
+) -> tuple[Node, Node, Node, Node | None]:
+    """What each class of each position weighs in the loss, their sum over the classes, each
+    position's share, and whether it counts (None: all do).
 
     loss = -sum_c mass_c log p_c; the mean is over the sum of the shares.
     """
@@ -179,13 +180,13 @@ def _masses(
             mass = mass * (1 - smoothing) + smoothing / classes
         mass = mass if per_class is None else mass * per_class
         total = b.reduce("sum", mass, axis)
-        return mass, total, b.expand(b.const(1, total.dtype), total.shape)
+        return mass, total, b.expand(b.const(1, total.dtype), total.shape), None
     counts, index, share = _weights_of(
         _row_of(target, input.ndim), weight, classes, ignore_index, input
     )
     mass = put_one(share * (1 - smoothing) if smoothing else share, index, axis, classes)
     if not smoothing:
-        return mass, share, share
+        return mass, share, share, counts
     thin = [*input.shape[:axis], 1, *input.shape[axis + 1 :]]
     even = (
         b.const(smoothing / classes, input.dtype)
@@ -195,7 +196,7 @@ def _masses(
     mass = mass + b.where(
         b.expand(b.reshape(counts, thin), input.shape), even, b.const(0, input.dtype)
     )
-    return mass, b.reduce("sum", mass, axis), share
+    return mass, b.reduce("sum", mass, axis), share, counts
 
 
 def _check_targets(input: Node, target: Node, weight: Node | None, smoothing: float) -> None:
@@ -232,9 +233,9 @@ def cross_entropy(
     x = opmath(input)
     axis = _class_axis(x)
     soft = log_softmax(x, axis)
-    mass, _, share = _masses(x, target, weight, ignore_index, label_smoothing)
-    weighed = b.where(b.binary("eq", mass, 0), b.const(0, x.dtype), soft * mass)
-    return b.cast(_mean_or_sum(-b.reduce("sum", weighed, axis), share, reduction), input.dtype)
+    mass, _, share, _ = _masses(x, target, weight, ignore_index, label_smoothing)
+    weighed = b.where(b.binary("eq", mass, 0), b.const(0, x.dtype), -(soft * mass))
+    return b.cast(_mean_or_sum(b.reduce("sum", weighed, axis), share, reduction), input.dtype)
 
 
 @op("")
@@ -252,8 +253,8 @@ def cross_entropy_backward(
     """
     x = opmath(input)
     axis = _class_axis(x)
-    mass, total, share = _masses(x, target, weight, ignore_index, label_smoothing)
-    each = _for_each(grad, share, reduction)
+    mass, total, share, counts = _masses(x, target, weight, ignore_index, label_smoothing)
+    each = _for_each(grad, share, reduction, counts)
     thin = [*x.shape[:axis], 1, *x.shape[axis + 1 :]]
     pull = softmax(x, axis) * b.reshape(total, thin) - mass
     return b.cast(b.reshape(each, thin) * pull, input.dtype), b.cast(each * total, input.dtype)

@@ -57,6 +57,15 @@ def require_kind(name: str, x: Node, kinds: tuple[str, ...] = ("float",)) -> Non
         )
 
 
+def underivable(name: str) -> Callable:
+    """The rule of what PyTorch has no derivative of: it is on the tape, and backward refuses."""
+
+    def rule(g: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return rule
+
+
 def require_same_dtype(name: str, x: Node, **others: Node) -> None:
     """RuntimeError unless all operands have the dtype of x (numbers have any)."""
     for role, other in others.items():

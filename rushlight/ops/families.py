@@ -122,6 +122,7 @@ FAMILY_OF: dict[str, str] = {
     "flip": "movement",
     "floor": "elementary",
     "floor_divide": "arithmetic",
+    "floor_quotient": "arithmetic",
     "fmax": "extremes",
     "fmin": "extremes",
     "fmod": "arithmetic",

@@ -17,7 +17,15 @@ from ..base.dtype import finfo
 from ..graph import build as b
 from ..graph.host import host_function
 from ..graph.node import Node
-from .common import conjugate, integers, opmath, refuse_complex, require_kind, two
+from .common import (
+    conjugate,
+    integers,
+    opmath,
+    refuse_complex,
+    require_kind,
+    two,
+    underivable,
+)
 from .comparison import isfinite, ne
 from .core import real_part, where, zeros_like
 from .elementary import exp, exp2, log, log1p, sigmoid
@@ -309,7 +317,7 @@ def _(g, out):  # type: ignore[no-untyped-def]
 ldexp.test(two(), lambda x, y: x * 2.0**y)
 
 
-@op("torch Tensor", inplace=True, elementwise=True, differentiable=False)
+@op("torch Tensor", inplace=True, elementwise=True, grad_name="NotImplemented")
 def heaviside(input: TensorValue, values: TensorValue) -> Value:
     """0 below zero, 1 above, `values` at zero. The dtypes must be equal. Follows `torch.heaviside`.
 
@@ -327,6 +335,7 @@ def heaviside(input: TensorValue, values: TensorValue) -> Value:
     return b.where(b.binary("eq", input, 0), values, b.cast(b.binary("gt", input, 0), input.dtype))
 
 
+heaviside.vjp("input", "values")(underivable("heaviside"))
 heaviside.test(lambda make: [((np.round(make(3, 4)), make(4)), {})], np.heaviside)
 
 

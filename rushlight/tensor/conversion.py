@@ -129,12 +129,9 @@ def to_array(data: Any) -> tuple[np.ndarray, dtype]:
             and not isinstance(data, (str, dict))
         ):
             return to_array([data[k] for k in range(len(data))])
-        name = f"'{type(data).__name__}'"
-        raise TypeError(
-            f"new(): invalid data type {name}"
-            if isinstance(data, str)
-            else f"Could not infer dtype of {type(data).__name__}"
-        )
+        if isinstance(data, str):
+            raise TypeError("new(): invalid data type 'str'")
+        raise _without_dtype(data)
     return _nested(data)
 
 
@@ -180,6 +177,14 @@ def _shape_of(data: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def _without_dtype(item: Any) -> Exception:
+    """The error for what is no number, among others."""
+    name = type(item).__name__
+    if isinstance(item, str):
+        return ValueError(f"too many dimensions '{name}'")
+    return RuntimeError(f"Could not infer dtype of {name}")
+
+
 def _collect(data: Any, shape: tuple[int, ...], depth: int, flat: list) -> None:
     if depth == len(shape):
         if (
@@ -192,7 +197,7 @@ def _collect(data: Any, shape: tuple[int, ...], depth: int, flat: list) -> None:
             isinstance(data, (bool, int, float, complex, Tensor, np.generic))
             or hasattr(data, "item")
         ):
-            raise TypeError(f"must be real number, not {type(data).__name__}")
+            raise _without_dtype(data)
         flat.append(data)
         return
     if isinstance(data, (Tensor, np.ndarray)):

@@ -343,6 +343,8 @@ def arange(
         return empty(length, dtype=dtype, device="meta")
     if dtype.kind == "int":
         start, step = int(start), int(step)
+    if dtype.kind == "bool":
+        raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool': ask for numbers")
     made = core.arange_row(start, step, length, dtype)
     return made.requires_grad_() if requires_grad else made
 

@@ -271,10 +271,13 @@ def _dtype_name(index: Any) -> str:
 
 
 def _tensor_index(tensor: Any) -> Any:
-    """A tensor as an index: a scalar one counts as its value, for which it must be read."""
+    """A tensor as an index: a scalar one counts as its value, for which it must be read (but under
+    vmap, where it has one for each example).
+    """
     name = _dtype_name(tensor)
     is_integral = name == "bool" or name.startswith(_INTEGER_PREFIXES)
-    if len(tensor.shape) == 0 and is_integral:
+    hidden = getattr(getattr(tensor, "_layout", None), "batch", ())
+    if len(tensor.shape) == 0 and is_integral and not hidden:
         value = tensor.item()
         return bool(value) if name in _MASK_DTYPES else int(value)
     if name not in _MASK_DTYPES + _INDEX_DTYPES:

@@ -25,7 +25,7 @@ from ..base.promotion import require_fit
 from ..ops import core, namespace
 from ..ops.registry import TABLE
 from .conversion import device_of, tensor
-from .inplace import check_overlap, check_writable, is_taped, overwrite
+from .inplace import check_overlap, check_writable, count_write, is_taped, overwrite
 from .storage import Storage
 from .tensor import Tensor, make_tensor
 
@@ -267,6 +267,12 @@ def set_(
 
 def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     """Another shape on the same memory, grown where it must be, as `torch.Tensor.resize_`."""
+    count_write(stretch(self, *size, memory_format=memory_format))
+    return self
+
+
+def stretch(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+    """resize_ that is part of a write, and not counted as one."""
     from ..base.layout import contiguous_layout
     from .creation import empty
     from .views import sizes
@@ -279,6 +285,8 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
             "the examples share its memory. Make a tensor of the new shape instead."
         )
     shape = sizes(size)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"resize_(): sizes must not be negative, got {list(shape)}")
     layout = contiguous_layout(shape, self.dtype, self.device)
     if memory_format not in (None, contiguous_format):
         strides = strides_in(shape, memory_format)
@@ -386,8 +394,6 @@ def _rebuild(cls: type, array: Any, name: str, requires_grad: bool) -> Tensor:
 def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
     from .values import window
 
-    if not self.is_leaf:
-        raise RuntimeError("only leaf tensors can be pickled: detach() it first")
     return _rebuild, (type(self), window(self).copy(), self.dtype.name, self._requires_grad)
 
 

@@ -19,7 +19,7 @@ from ..ops import core
 from ..ops.registry import Op
 from .casting import suspended
 from .inplace import check_overlap, check_writable, overwrite
-from .methods import resize_
+from .methods import stretch
 from .refusal import refusing
 from .tensor import Tensor
 
@@ -50,6 +50,8 @@ EXACT = frozenset(f"{MAKERS} {UNCONVERTED}".split())
 UNWARNED = frozenset(f"{MAKERS} bernoulli multinomial normal rand randint randn randperm".split())
 UNWARNED -= {"arange", "range"}
 JOINING = frozenset({"cat", "concat", "concatenate", "hstack", "vstack", "dstack", "stack"})
+# what does not resize an output whose elements share memory, but refuses it
+UNSTRETCHED = frozenset({"index_select", "masked_select", "nonzero", "scatter", "take"})
 UINT8_FOR_BOOL = frozenset({"all", "any"})  # their results from the time before bool
 
 
@@ -75,7 +77,7 @@ def call_into(function: Callable, args: tuple, kwargs: dict) -> Any:
             "but one of the arguments requires grad."
         )
     for each in outputs:
-        check_writable(each, repeats=True)  # it may still be resized
+        check_writable(each, repeats=name not in UNSTRETCHED)  # it may still be resized
         check_overlap(each, operands)
     if name in TYPED_BY_OUT:
         call.setdefault("dtype", outputs[0].dtype)
@@ -135,7 +137,7 @@ def _deposit(target: Tensor, value: Tensor, warned: bool) -> None:
                 "first with resize_(0).",
                 stacklevel=4,
             )
-        resize_(target, *value.shape)
+        stretch(target, *value.shape)
         if value._layout.dense():
             strides = value._layout.strides
             target._layout = layout_of(

@@ -172,12 +172,21 @@ def _one_element(self: Tensor) -> Any:
     return item(self)
 
 
+def _real(value: Any) -> Any:
+    """The real part of a number that has no other; RuntimeError where it has."""
+    if value.__class__ is not complex:
+        return value
+    if value.imag:
+        raise RuntimeError(f"value cannot be converted to type double without overflow: {value}")
+    return value.real
+
+
 def as_int(self: Tensor) -> int:
-    return int(_one_element(self))
+    return int(_real(_one_element(self)))
 
 
 def as_float(self: Tensor) -> float:
-    return float(_one_element(self))
+    return float(_real(_one_element(self)))
 
 
 def as_complex(self: Tensor) -> complex:

@@ -289,3 +289,42 @@ def test_the_version_error_names_the_line_that_wrote() -> None:
     with pytest.raises(RuntimeError, match=r"test_inplace_views\.py:\d+") as caught:
         y.sum().backward()
     assert "ExpBackward0" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["t_", "squeeze_", "unsqueeze_", "transpose_", "resize_"])
+def test_another_shape_in_place_counts_as_a_write(name: str) -> None:
+    arguments = {"unsqueeze_": (0,), "transpose_": (0, 1), "resize_": (2, 2)}.get(name, ())
+    x = rushlight.ones(2, 3)
+    getattr(x, name)(*arguments)
+    assert x._version == 1
+
+
+@pytest.mark.parametrize(
+    ("write", "title"),
+    [
+        (lambda y: y.add_(1), "Add"),
+        (lambda y: y.zero_(), "Zero"),
+        (lambda y: y[:1].add_(1), "torch::autograd::CopySlices"),
+    ],
+)
+def test_the_error_names_what_the_operand_has_become(write: Any, title: str) -> None:
+    y = rushlight.ones(3, requires_grad=True) * 2
+    z = y.sin()
+    write(y)
+    with pytest.raises(RuntimeError, match=f"which is output 0 of {title}, is at version 1"):
+        z.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "heaviside"])
+def test_what_pytorch_has_no_derivative_of(name: str) -> None:
+    x = rushlight.ones(3, requires_grad=True)
+    made = getattr(rushlight, name)(x, rushlight.ones(3))
+    assert made.requires_grad
+    with pytest.raises(RuntimeError, match=f"derivative for aten::{name} is not implemented"):
+        made.sum().backward()
+
+
+def test_the_floored_quotient_has_a_gradient_of_zero() -> None:
+    x = rushlight.ones(3, requires_grad=True)
+    rushlight.div(x, 2, rounding_mode="floor").sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]

@@ -26,7 +26,12 @@ load_families()
 SAMPLED = [
     row for name, row in sorted(TABLE.items()) if row.samples and not name.startswith("restride_")
 ]
-SMOOTH = [row for row in SAMPLED if row.rules and not row.nondifferentiable]
+REFUSING = frozenset({"floor_divide", "heaviside"})  # their rule is a refusal, as in PyTorch
+SMOOTH = [
+    row
+    for row in SAMPLED
+    if row.rules and not row.nondifferentiable and row.__name__ not in REFUSING
+]
 EXAMPLES = 3
 
 

@@ -323,7 +323,7 @@ def rounding_binary(g: Generator) -> Draft | None:
     out = g.fresh()
     if name in ("heaviside", "nextafter"):
         text = f"m.{name}({x}.detach(), m.ones_like({x}))"
-    elif name == "floor_divide":  # PyTorch has no gradient of it, where ours is zero
+    elif name == "floor_divide":  # it has no gradient
         text = f"m.floor_divide({x}.detach(), {g.random.choice(('2', '-3', '0.75', '1.5'))})"
     elif name.startswith("div_"):
         mode = {"div_floor": "floor", "div_trunc": "trunc"}[name]

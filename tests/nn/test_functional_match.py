@@ -275,3 +275,18 @@ def test_max_unpool_inverts_max_pool() -> None:
 def test_errors(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call(rl.nn.functional)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_of_ignored_targets_has_a_gradient_of_zero(smoothing: float) -> None:
+    for library in (torch, rl):
+        x = library.arange(6.0).reshape(2, 3).requires_grad_()
+        target = library.tensor([1, 1])
+        loss = library.nn.functional.cross_entropy(
+            x, target, ignore_index=1, label_smoothing=smoothing
+        )
+        loss.backward()
+        assert loss.isnan()
+        assert x.grad.tolist() == [[0.0] * 3] * 2
+        each = library.nn.functional.cross_entropy(x, target, ignore_index=1, reduction="none")
+        assert repr(each.detach()) == "tensor([0., 0.])"

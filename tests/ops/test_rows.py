@@ -25,7 +25,7 @@ ROWS = [row for name, row in sorted(TABLE.items()) if not name.startswith("restr
 SAMPLED = [row for row in ROWS if row.samples is not None]
 REFERENCED = [row for row in SAMPLED if row.reference is not None]
 # rows whose rule is a refusal, as in PyTorch
-REFUSING = frozenset({"gamma_slope", "dirichlet_slope"})
+REFUSING = frozenset({"gamma_slope", "dirichlet_slope", "floor_divide", "heaviside"})
 # rows whose gradient goes through one of those: it has none of its own
 ONCE = frozenset({"gammainc", "gammaincc"})
 SMOOTH = [

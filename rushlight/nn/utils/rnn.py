@@ -256,6 +256,8 @@ def pad_sequence(
             f"Expected padding_side to be one of left or right, but got {padding_side}."
         )
     rows = list(sequences)
+    if not rows:
+        raise RuntimeError("received an empty list of sequences")
     longest = max(row.size(0) for row in rows)
     padded = []
     for row in rows:

@@ -20,12 +20,38 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> rl.add(rl.ones(2), rl.ones(2), alpha=3)
     tensor([4., 4.])
     """
-    return core.add(input, other) if alpha == 1 else core.add_scaled(input, other, alpha)
+    if alpha.__class__ is int and alpha == 1:
+        return core.add(input, other)
+    return core.add_scaled(input, other, fitting_factor(input, other, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other, as `torch.sub`."""
-    return core.sub(input, other) if alpha == 1 else _sub_scaled(input, other, -alpha)
+    if alpha.__class__ is int and alpha == 1:
+        return core.sub(input, other)
+    return _sub_scaled(input, other, -fitting_factor(input, other, alpha))
+
+
+def fitting_factor(input: Any, other: Any, alpha: Any) -> Any:
+    """The factor of the second operand; RuntimeError where it is of a higher kind than the result
+    (or a bool, and the result is none).
+    """
+    if alpha.__class__ not in (bool, int, float, complex):
+        return alpha
+    from .reshaping import result_type
+
+    kind = result_type(input, other).kind
+    if alpha.__class__ is bool and kind != "bool":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if alpha.__class__ is float and kind in ("bool", "int"):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if alpha.__class__ is complex and kind != "complex":
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
+    return bool(alpha) if kind == "bool" else alpha
 
 
 def mul(input: Any, other: Any) -> Tensor:

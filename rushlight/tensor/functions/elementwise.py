@@ -28,7 +28,7 @@ from ..tensor import Tensor
 
 _ROUNDED = {
     None: core.div,
-    "floor": titled("DivBackward2")(arithmetic.floor_divide),
+    "floor": arithmetic.floor_quotient,
     "trunc": arithmetic.trunc_divide,
 }
 

@@ -97,6 +97,8 @@ def repeat(self: Tensor, *repeats: Any, **named: Any) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
+    if not repeats and not named:
+        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     return movement.repeat(self, sizes(_counts("repeat", repeats, named, "repeats")))
 
 

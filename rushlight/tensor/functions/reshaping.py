@@ -16,7 +16,7 @@ from ...base.promotion import result_dtype, scalar_dtype
 from ...ops import core, padding
 from .. import views
 from ..composed_views import split
-from ..inplace import check_writable
+from ..inplace import check_writable, count_write
 from ..tensor import Tensor
 
 
@@ -29,6 +29,7 @@ def _in_place(function: Callable, name: str | None = None) -> Callable:
         check_writable(self)
         made = function(self, *args, **kwargs)
         self._layout = made._layout
+        count_write(self)
         if made.grad_fn is not None:
             title = type(made._grad_fn).__name__  # in place, PyTorch counts on from the others
             made._grad_fn.entitle(f"{title[:-1]}{int(title[-1]) + overloads}")

@@ -89,6 +89,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     """
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, but got {minlength}")
+    if input.ndim == 1 and input.dtype.kind in ("float", "complex"):
+        raise NotImplementedError(
+            f"\"bincount_cpu\" not implemented for '{dtypes.TYPE_NAMES[input.dtype.name]}': it "
+            f"takes int tensors, and this one is {input.dtype.name}{list(input.shape)}"
+        )
     if input.ndim != 1 or input.dtype.kind != "int":
         raise RuntimeError(
             "bincount only supports 1-d non-negative integral inputs, not "

@@ -62,6 +62,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return gathering.gather(input, dim, index)
 
 
+_scatter_number = titled("ScatterBackward1")(gathering.scatter)
+
+
 def scatter(
     input: Tensor,
     dim: int,
@@ -86,7 +89,8 @@ def scatter(
             "scatter() missing 1 required argument: 'src' (a tensor) or 'value' (a number)"
         )
     if reduce is None:
-        return gathering.scatter(input, dim, index, source)
+        stored = gathering.scatter if isinstance(source, Tensor) else _scatter_number
+        return stored(input, dim, index, source)
     if reduce not in ("add", "multiply"):
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}")
     return gathering.scatter_reduce(
@@ -126,7 +130,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     >>> rl.index_select(rl.tensor([10, 20, 30]), 0, rl.tensor([2, 0]))
     tensor([30, 10])
     """
-    _check_along(input, dim, index, IndexError, f"index_select(): {_OUT_OF_BOUNDS}")
+    _check_along(input, dim, index, IndexError, f"index out of range in self: {_OUT_OF_BOUNDS}")
     return gathering.index_select(input, dim, index)
 
 
@@ -138,7 +142,10 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     >>> rl.index_add(rl.zeros(3), 0, rl.tensor([1, 1]), rl.ones(2))
     tensor([0., 2., 0.])
     """
-    _check_along(input, dim, index, RuntimeError, _OUT_OF_BOUNDS)
+    if input.ndim <= 1:
+        _check_along(input, dim, index, IndexError, f"index out of range in self: {_OUT_OF_BOUNDS}")
+    else:
+        _check_along(input, dim, index, RuntimeError, _OUT_OF_BOUNDS)
     return gathering.index_add(input, dim, index, source, alpha)
 
 

@@ -51,7 +51,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """PyTorch's private place of the collating functions, which programs use all the same."""
-    if name == "_utils":
-        return import_module("._utils", __name__)
+    """What programs reach by its module: distributed samplers, and PyTorch's private place of the
+    collating functions.
+    """
+    if name in ("_utils", "distributed"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
