@@ -18,6 +18,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any
@@ -31,6 +32,8 @@ OPTIMIZATION_LEVEL = 2
 
 _DECLARED = re.compile(r'^\s*declare\b[^@]*@"?([\w.$]+)"?\s*\(', re.MULTILINE)
 _DEFINED = re.compile(r'^\s*define\b[^@]*@"?([\w.$]+)"?\s*\(', re.MULTILINE)
+
+_PART = b"part of "  # how an entry of the disk cache begins that names a module
 
 # Taken around everything that touches LLVM or the memo, and around fork.
 _lock = threading.RLock()
@@ -152,6 +155,48 @@ def compile_module(text: str, symbols: list[str]) -> dict[str, int]:
         else:
             statistics.remembered += 1
         return {symbol: known[symbol] for symbol in symbols}
+
+
+def compile_functions(texts: Mapping[str, str]) -> dict[str, int]:
+    """Machine code of many functions that do not know each other: name -> address.
+
+    Each text defines the function of its name. What no earlier process compiled goes through LLVM
+    as one module, in half the time of one by one; the disk cache has, for each text, the key of the
+    module that it was part of, so that other programs find single functions there.
+    """
+    with _lock:
+        host = _host()
+        target = (host.triple, host.cpu, host.features, host.version)
+        keys = {name: cache_key("function", text, *target) for name, text in texts.items()}
+        modules: dict[str, list[str]] = {}
+        for name, key in keys.items():
+            place = host.disk.load(key) or b""
+            part_of = place[len(_PART) :].decode("ascii", "replace")
+            modules.setdefault(part_of if place.startswith(_PART) else "", []).append(name)
+        missing = modules.pop("", [])
+        addresses: dict[str, int] = {}
+        for module, names in modules.items():
+            code = host.disk.load(module)
+            if code is None:  # dropped from a full cache
+                missing += names
+                continue
+            statistics.loaded += 1
+            addresses.update(host.link(code, names))
+        if missing:
+            text = _joined([texts[name] for name in missing])
+            key = cache_key(text, *target)
+            addresses.update(host.link(_object_code(host, key, text), missing))
+            for name in missing:
+                host.disk.store(keys[name], _PART + key.encode())
+        return addresses
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """One module of several; what they declare is declared once."""
+    lines = [text.splitlines() for text in texts]
+    declared = dict.fromkeys(x for each in lines for x in each if x.startswith("declare"))
+    bodies = [x for each in lines for x in each if not x.startswith("declare")]
+    return "\n".join([*declared, *bodies])
 
 
 def _object_code(host: _Host, key: str, text: str) -> bytes:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..base.settings import SETTINGS
 from ..codegen import contraction as contractions
 from ..codegen import loops
-from ..codegen.compiler import compile_module, host_features
+from ..codegen.compiler import compile_functions, compile_module, host_features
 from ..codegen.isa import Isa, detect
 from ..kernel.contraction import Contraction
 from ..kernel.generic import generalize, is_skeleton
@@ -118,7 +118,7 @@ class CpuTarget:
             log("llvm", partial(str, text))
             addresses = compile_module(text, names)
             found.extend(Code(addresses[name], count) for name, count in zip(names, tasks))
-        found.extend(self._contraction(spec) for spec in specs)
+        found.extend(self._contractions(specs))
         done: list[Kernel | Contraction] = [k for k in items if isinstance(k, Kernel)]
         done.extend(specs)
         for item, code in zip(done, found):
@@ -126,17 +126,20 @@ class CpuTarget:
         generic = sum(isinstance(k, Kernel) and is_skeleton(k) for k in items)
         COUNTERS.compiled(len(items), time.perf_counter() - begin, generic)
 
-    def _contraction(self, spec: Contraction) -> Code:
-        """The code of a contraction: functions that those of other sizes share, called as the
+    def _contractions(self, specs: Sequence[Contraction]) -> Iterator[Code]:
+        """The code of contractions: functions that those of other sizes share, called as the
         table says that a step hands its driver.
         """
-        made = contractions.emit_shared(spec, self.isa)
-        for function in (made.driver, *made.pieces):
-            if function.name not in self.functions:
-                log("llvm", partial(str, function.text))
-                self.functions.update(compile_module(function.text, [function.name]))
-        table = [self.functions[function.name] for function in made.pieces]
-        return Code(self.functions[made.driver.name], made.tasks, (*table, *made.numbers))
+        emitted = [contractions.emit_shared(spec, self.isa) for spec in specs]
+        functions = {f.name: f.text for made in emitted for f in (made.driver, *made.pieces)}
+        new = {name: text for name, text in functions.items() if name not in self.functions}
+        for text in new.values():
+            log("llvm", partial(str, text))
+        if new:
+            self.functions.update(compile_functions(new))
+        for made in emitted:
+            table = [self.functions[function.name] for function in made.pieces]
+            yield Code(self.functions[made.driver.name], made.tasks, (*table, *made.numbers))
 
     def named(self, kernel: Kernel) -> Kernel:
         """The kernel under a name made of its content."""

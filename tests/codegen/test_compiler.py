@@ -5,11 +5,17 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from rushlight.codegen import compiler
-from rushlight.codegen.compiler import CompileError, compile_module
+from rushlight.codegen.compiler import (
+    CompileError,
+    compile_functions,
+    compile_module,
+    statistics,
+)
 from rushlight.codegen.disk_cache import DiskCache
 
 TWICE = "define i64 @twice(i64 %x) { %y = add i64 %x, %x  ret i64 %y }"
@@ -209,3 +215,35 @@ thread.join()
 """
     environment = {**os.environ, "RUSHLIGHT_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+
+
+def _plus(number: int) -> str:
+    return (
+        "declare double @llvm.fabs.f64(double)\n"
+        f"define i64 @plus{number}(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}"
+    )
+
+
+def test_functions_of_one_module_are_found_by_themselves(fresh_disk, monkeypatch):
+    """Another process that wants some of them, beside new ones, compiles the new ones only."""
+    texts = {f"plus{n}": _plus(n) for n in range(5)}
+    before = statistics.compiled
+    compile_functions(texts)
+    assert statistics.compiled == before + 1
+    wanted = {f"plus{n}": _plus(n) for n in (3, 4, 7)}
+    addresses = compile_functions(wanted)
+    assert statistics.compiled == before + 2
+    assert [call_integer(addresses[f"plus{n}"], 1) for n in (3, 4, 7)] == [4, 5, 8]
+    assert compile_functions(texts).keys() == texts.keys()
+    assert statistics.compiled == before + 2
+
+
+def test_a_module_dropped_from_the_cache_is_compiled_again(fresh_disk):
+    texts = {f"plus{n}": _plus(n) for n in range(3)}
+    compile_functions(texts)
+    largest = max(Path(fresh_disk.directory).iterdir(), key=lambda file: file.stat().st_size)
+    largest.unlink()
+    before = statistics.compiled
+    addresses = compile_functions(texts)
+    assert statistics.compiled == before + 1
+    assert call_integer(addresses["plus2"], 40) == 42
