@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..schedule.plan import Plan, Step
 
 SMALLEST = 1 << 14  # bytes: below, asking costs as much as memory
-_UNSHARED = 3  # references: the list of leaves, a variable, the call that counts
 
 
 class Replacement(NamedTuple):
@@ -107,6 +106,15 @@ def may_fail(kernel: Kernel) -> bool:
 _CHECKED = frozenset({"check_index", "floor_divide", "trunc_divide", "remainder", "fmod"})
 
 
+def _references(leaves: Sequence[object], number: int) -> int:
+    """References to a leaf, those of this call included (interpreters differ in their number)."""
+    leaf = leaves[number]
+    return getrefcount(leaf)
+
+
+_UNSHARED = _references([object()], 0)
+
+
 def taken(
     found: Sequence[Replacement], leaves: list[Buffer], holders: Sequence[Any], owners: list[Any]
 ) -> dict[int, Buffer]:
@@ -121,8 +129,10 @@ def taken(
         holder = holders[number]()
         if holder is not None and holder is not owners[output][0]:
             continue
+        if _references(leaves, number) > _UNSHARED:
+            continue
         buffer = leaves[number]
-        if not buffer.foreign and not buffer.exported and getrefcount(buffer) <= _UNSHARED:
+        if not buffer.foreign and not buffer.exported:
             buffer.layouts = None
             chosen[output] = buffer
             used.add(number)
