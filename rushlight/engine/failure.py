@@ -22,6 +22,9 @@ from ..schedule.plan import Step
 MOST_NODES = 1000  # an index is looked at only where it is made of few operations,
 MOST_ELEMENTS = 1 << 22  # and of few numbers
 
+# What PyTorch says of an index outside, where that is not "index out of bounds": scripts match it.
+SAID = {"embedding": "index out of range in self"}
+
 
 class Incomplete(Exception):
     """Some steps of a program failed.
@@ -65,7 +68,8 @@ def explained(failure: Incomplete, trace: Trace) -> Exception:
     if isinstance(error, IndexError) and error.args:
         operands = ", ".join(str(x.attributes[1]) for x in signature.inputs)
         bounds = index_bounds(trace, node.origin)
-        return IndexError(f"{error.args[0]}{bounds}: {where}, given {operands}")
+        said = SAID.get(signature.op.__name__, error.args[0])
+        return IndexError(f"{said}{bounds}: {where}, given {operands}")
     error.add_note(f"in {where}")
     return error
 

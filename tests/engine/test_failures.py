@@ -290,3 +290,9 @@ def test_a_value_can_be_read_while_another_thread_overwrites_it(
     assert x.tolist() == [1.0] * 8
     writers[0].join()
     assert x.tolist() == [2.0] * 8
+
+
+def test_an_embedding_says_what_pytorch_says() -> None:
+    with pytest.raises(IndexError, match="index out of range in self.*embedding") as caught:
+        rl.nn.functional.embedding(rl.tensor([1, 7]), rl.ones(3, 2)).sum().item()
+    assert "test_failures.py" in str(caught.value)
