@@ -25,7 +25,7 @@ from __future__ import annotations
 import time
 from string import Template
 
-SPIN_NS = 50_000
+SPIN_NS = 150_000
 # Native code gives Python the chance to answer Ctrl-C this often.
 RETURN_AFTER_NS = 100_000_000
 CLOSED = 0xFFFFFFFF

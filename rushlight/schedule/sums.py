@@ -80,7 +80,8 @@ class Sums:
         if loop is None or a.numel + b.numel >= node.numel:
             return None
         mapping = node.attributes[0]
-        return replace(mapping, loops=(*mapping.loops[:loop], 0, *mapping.loops[loop + 1 :])), loop
+        loops = (*mapping.loops[:loop], 0, *mapping.loops[loop + 1 :])
+        return replace(mapping, loops=loops), loop, a.dtype, a.shape[1:], b.shape[1:]
 
     def _row_key(self, node: Node) -> tuple[Any, ...] | None:
         """What sums over rows that may be joined have in common."""

@@ -32,7 +32,7 @@ def thin_product(node: Node, make: Make) -> Node:
         (node.inputs[0], mapping.a, node.inputs[1], mapping.b),
         (node.inputs[1], mapping.b, node.inputs[0], mapping.a),
     ):
-        loops, theirs = _loops(dims, mapping), _loops(others, mapping)
+        loops, theirs = _loops(matrix, dims, mapping), _loops(vector, others, mapping)
         if loops is None or theirs is None or not _suits(matrix, loops, mapping):
             continue
         type_ = DTYPES[ACCUMULATORS[matrix.dtype.name]]
@@ -48,14 +48,16 @@ def thin_product(node: Node, make: Make) -> Node:
     return node
 
 
-def _loops(dims: Dims, mapping: ContractionMap) -> list[int] | None:
+def _loops(x: Node, dims: Dims, mapping: ContractionMap) -> list[int] | None:
     """The loop that each dimension walks along (-1: none, it has length one); None where a
-    dimension does anything else.
+    dimension does anything else, reading a part of it or its padding included.
     """
     found = []
-    for constant, terms in dims:
+    for n, (constant, terms) in zip(x.shape, dims):
         moving = [(loop, step) for loop, step in terms if mapping.loops[loop] > 1]
         if constant or len(moving) > 1 or any(step != 1 for _, step in moving):
+            return None
+        if n != (mapping.loops[moving[0][0]] if moving else 1):
             return None
         found.append(moving[0][0] if moving else -1)
     named = [loop for loop in found if loop >= 0]
@@ -69,8 +71,6 @@ def _suits(matrix: Node, loops: Sequence[int], mapping: ContractionMap) -> bool:
     if matrix.numel < LARGE or prod(others) > FEW:
         return False
     if any(mapping.loops[loop] > 1 and loop not in loops for loop in summed):
-        return False
-    if any(n != mapping.loops[loop] for n, loop in zip(matrix.shape, loops) if loop >= 0):
         return False
     strides = (
         matrix.attributes[1].strides if matrix.op == "input" else contiguous_strides(matrix.shape)

@@ -63,6 +63,26 @@ def test_few_rows_read_the_matrix_as_it_lies(
     assert ("contract" not in kinds(programs)) == thin
 
 
+@pytest.mark.parametrize(
+    ("image", "kernel", "stride", "padding"),
+    [(3, 2, 2, 0), (2, 2, 3, 1), (1, 1, 3, 1), (4, 3, 3, 0), (2, 2, 1, 0), (1, 1, 1, 0)],
+)
+def test_a_kernel_that_meets_one_window_reads_that_window_only(
+    image: int, kernel: int, stride: int, padding: int
+) -> None:
+    """The weight's every element is used once or twice, but of the image only a part is read."""
+    numbers = np.random.default_rng(0)
+    x = numbers.normal(size=(2, 256, image, image))
+    weight = numbers.normal(size=(48, 256, kernel, kernel))
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    expected = np.einsum("ncij,ocij->no", padded[:, :, :kernel, :kernel], weight)
+    made = rushlight.nn.functional.conv2d(
+        rushlight.tensor(x), rushlight.tensor(weight), stride=stride, padding=padding
+    )
+    assert made.shape == (2, 48, 1, 1)
+    np.testing.assert_allclose(made.numpy().reshape(2, 48), expected, rtol=1e-10, atol=1e-10)
+
+
 def test_a_sum_across_rows_stays_a_contraction(programs: list[Program]) -> None:
     x, w = rushlight.randn(1, 100), rushlight.randn(100, 200)
     rushlight._step_boundary()
